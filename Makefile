@@ -1,0 +1,93 @@
+# Postern: one plain makefile. `make help` lists the targets; SAN=1 builds and tests with ASan and UBSan.
+
+PREFIX = /usr
+SBINDIR = $(PREFIX)/sbin
+LIBEXECDIR = $(PREFIX)/libexec/postern
+MANDIR = $(PREFIX)/share/man
+CC = gcc
+SAN = 0
+
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Werror
+HARDEN = -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE -fno-strict-overflow
+ifeq ($(SAN),1)
+B = build/san
+BUILD = asan
+OPTIMIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+LDHARDEN = -pie -fsanitize=address,undefined
+else
+B = build
+BUILD = release
+OPTIMIZE = -O2 -g -D_FORTIFY_SOURCE=2
+LDHARDEN = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+endif
+CPPFLAGS = -D_GNU_SOURCE -DLIBEXECDIR='"$(LIBEXECDIR)"'
+CFLAGS = -std=c11 $(WARN) $(HARDEN) $(OPTIMIZE)
+LDFLAGS = $(LDHARDEN)
+
+# What each folder may include: its own line, and no other.
+INC_common = -Icommon
+INC_ipc = -Icommon -Iipc
+INC_sandbox = -Icommon -Isandbox
+INC_daemon/worker = -Icommon -Iipc -Isandbox -Idaemon/worker
+INC_daemon/master = -Icommon -Iipc -Isandbox -Idaemon/worker -Idaemon/master
+INC_auth = -Icommon -Iipc -Isandbox -Iauth
+INC_keys = -Icommon -Iipc -Isandbox -Ikeys
+INC_spool = -Icommon -Iipc -Isandbox -Ispool
+INC_admin = -Icommon -Isandbox -Iauth -Ispool -Iadmin
+INC_tests/unit = -Icommon -Iipc -Isandbox -Idaemon/worker -Idaemon/master -Iauth -Ikeys -Ispool -Iadmin -Itests/unit
+
+# One object list a program: what is not in it is not in the program.
+COMMON = buf wire str base64 mem io err log conf addr netaddr instance loop
+COMMON_O = $(COMMON:%=common/%.o)
+IPC_O = ipc/ipc.o ipc/fields.o ipc/message_session.o ipc/message_spool.o ipc/message_keys.o ipc/message_plain.o
+SERVICE_O = ipc/service.o
+SANDBOX_O = sandbox/sandbox.o sandbox/seccomp.o sandbox/landlock.o sandbox/selftest.o sandbox/build_$(BUILD).o
+
+WORKER_O =
+MASTER_O =
+REGISTRY_O =
+AUTH_O =
+KEYS_O =
+SPOOLLIB_O =
+SPOOL_O =
+ADMIN_O =
+
+include objects.mk
+
+POSTERND = $(MASTER_O) $(WORKER_O) $(SANDBOX_O) $(IPC_O) $(COMMON_O)
+POSTERN_AUTH = $(AUTH_O) $(REGISTRY_O) $(SANDBOX_O) $(SERVICE_O) $(IPC_O) $(COMMON_O)
+POSTERN_KEYS = $(KEYS_O) $(SANDBOX_O) $(SERVICE_O) $(IPC_O) $(COMMON_O)
+POSTERN_SPOOL = $(SPOOL_O) $(SPOOLLIB_O) $(SANDBOX_O) $(SERVICE_O) $(IPC_O) $(COMMON_O)
+SMTPADM = $(ADMIN_O) $(REGISTRY_O) $(SPOOLLIB_O) $(COMMON_O)
+
+PROGRAMS = $(B)/posternd $(B)/postern-auth $(B)/postern-keys $(B)/postern-spool $(B)/smtpadm
+
+all: $(PROGRAMS)
+
+$(B)/posternd: $(POSTERND:%=$(B)/%)
+	$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -linih -lseccomp
+$(B)/postern-auth: $(POSTERN_AUTH:%=$(B)/%)
+	$(CC) $(LDFLAGS) -o $@ $^ -lsqlite3 -lcrypt -lcrypto -linih -lseccomp
+$(B)/postern-keys: $(POSTERN_KEYS:%=$(B)/%)
+	$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -linih -lseccomp
+$(B)/postern-spool: $(POSTERN_SPOOL:%=$(B)/%)
+	$(CC) $(LDFLAGS) -pthread -o $@ $^ -lcrypto -linih -lseccomp
+$(B)/smtpadm: $(SMTPADM:%=$(B)/%)
+	$(CC) $(LDFLAGS) -o $@ $^ -lsqlite3 -lcrypt -lssl -lcrypto -linih
+
+.SECONDEXPANSION:
+$(B)/%.o: %.c | $$(@D)/.folder
+	$(CC) $(CPPFLAGS) $(INC_$(patsubst %/,%,$(dir $<))) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/%/.folder:
+	@mkdir -p $(@D) && touch $@
+.PRECIOUS: $(B)/%/.folder $(B)/%.o
+
+clean:
+	rm -rf build
+
+-include $(shell test -d $(B) && find $(B) -name '*.d')
+
+include tests/tests.mk
+
+.PHONY: all clean

@@ -1,0 +1,109 @@
+#ifndef COMMON_CONF_H
+#define COMMON_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "netaddr.h"
+
+#define CONF_LISTENERS_MAX 32
+#define CONF_NETWORKS_MAX 16
+#define CONF_FILE_MAX (256 * 1024)	/* octets of a configuration file */
+#define CONF_LINE_MAX 198		/* octets of a line (what the parser library holds) */
+
+enum listener_kind {
+	LISTENER_SUBMISSION,	/* STARTTLS (RFC 6409, 587) */
+	LISTENER_SUBMISSIONS,	/* implicit TLS (RFC 8314, 465) */
+	LISTENER_PLAIN,		/* no TLS, for loopback and named local networks only */
+};
+#define LISTENER_KIND_MAX LISTENER_PLAIN
+
+struct conf_listener {
+	char			name[48];
+	enum listener_kind	kind;
+	struct netaddr		address;
+	struct netmask		networks[CONF_NETWORKS_MAX];	/* clients that may come, beside loopback (plain only) */
+	size_t			nnetworks;
+};
+
+/* Every setting; the comment is its name in the file. Durations are milliseconds, sizes octets. */
+struct conf {
+	char		hostname[256];			/* hostname */
+	uint8_t		replies_rfc;			/* replies: 0 default, 1 rfc */
+	char		spool_path[1024];		/* spool.path; "" is the instance's own */
+	uint64_t	spool_commit_threads;		/* spool.commit_threads */
+	uint64_t	spool_min_free;			/* spool.min_free */
+	uint64_t	users_base;			/* users.base */
+	uint64_t	workers_spare;			/* workers.spare */
+	uint64_t	workers_max;			/* workers.max */
+	uint64_t	workers_crash_ban;		/* workers.crash_ban */
+	uint64_t	limits_command_timeout;		/* limits.command_timeout */
+	uint64_t	limits_data_timeout;		/* limits.data_timeout */
+	uint64_t	limits_recipients;		/* limits.recipients */
+	uint64_t	limits_message_size;		/* limits.message_size */
+	uint64_t	limits_attachment_size;		/* limits.attachment_size */
+	uint64_t	limits_sessions_per_account;	/* limits.sessions_per_account */
+	uint64_t	limits_sessions_per_address;	/* limits.sessions_per_address */
+	uint64_t	limits_errors;			/* limits.errors */
+	uint8_t		senders_check_header;		/* senders.check_header */
+	uint64_t	auth_hashers;			/* auth.hashers */
+	uint64_t	auth_failure_delay;		/* auth.failure_delay */
+	uint64_t	auth_remember;			/* auth.remember */
+	char		tls_certificate[1024];		/* tls.certificate */
+	char		tls_key[1024];			/* tls.key */
+	uint8_t		sandbox_require;		/* sandbox.require */
+	uint8_t		log_level;			/* log.level: enum log_level */
+	struct conf_listener listeners[CONF_LISTENERS_MAX];	/* [listener NAME] */
+	size_t		nlisteners;
+};
+
+enum conf_type { CONF_TEXT, CONF_HOSTNAME, CONF_NUMBER, CONF_SIZE, CONF_DURATION, CONF_BOOL, CONF_WORD };
+
+/* One row of the table of settings. */
+struct conf_setting {
+	const char		*name;		/* "limits.recipients"; "hostname" stands before the first section */
+	enum conf_type		 type;
+	size_t			 offset;	/* in struct conf */
+	size_t			 size;		/* of the field, for text */
+	const char		*fallback;	/* the default, as text */
+	uint64_t		 min, max;	/* for numbers, in octets and milliseconds */
+	const char *const	*words;		/* for CONF_WORD: the values 0, 1, ..., ended by NULL */
+	const char		*help;		/* one sentence */
+};
+
+struct conf_error {
+	unsigned	line;		/* 0 when no line is to blame */
+	char		text[512];	/* what is wrong and how to mend it, a sentence without the file's name */
+};
+
+/* The table; n rows through n. */
+const struct conf_setting *conf_settings(size_t *n);
+/* A row by its dotted name, or NULL. */
+const struct conf_setting *conf_find(const char *name);
+/* The name nearest to a mistyped one, or NULL. */
+const char *conf_nearest(const char *name);
+
+/*
+ * Parses a whole configuration; what it does not set has its default. ERR_SYNTAX with *error filled in:
+ * the first error counts. Pure.
+ */
+int	conf_parse(struct conf *c, const char *text, size_t len, struct conf_error *error);
+
+/* Reads and parses a file. Also ERR_NOTFOUND, ERR_SYSTEM, ERR_TOOBIG, with error->text. The text, if wanted, goes to *text
+ * (malloc, NUL behind len octets; the caller frees). */
+int	conf_load(struct conf *c, const char *path, char **text, size_t *len, struct conf_error *error);
+
+/* Reads and parses from a descriptor at offset 0 (a sealed memory file that the master made). ERR_SYSTEM, ERR_SYNTAX. */
+int	conf_load_fd(struct conf *c, int fd, struct conf_error *error);
+
+/* A setting's value as it would stand in the file; to holds 1024 octets; returns to. */
+char	*conf_put_value(char *to, const struct conf *c, const struct conf_setting *s);
+
+/* "submission", "submissions", "plain". */
+const char *conf_listener_kind(enum listener_kind kind);
+/* ERR_NOTFOUND */
+int	conf_parse_listener_kind(const char *word, enum listener_kind *kind);
+
+#endif

@@ -1,0 +1,53 @@
+#ifndef WORKER_TLS_H
+#define WORKER_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * TLS for sessions. The private key is never in this process: signatures are asked of postern-keys over keys_fd, through an
+ * OpenSSL provider (provider.c). RFC 8446, RFC 5246; TLS 1.2 and 1.3 only, ECDHE only, no tickets, no session cache, no renegotiation.
+ */
+struct tls_shared;	/* made once in the master, before workers are forked */
+struct tls;		/* one session's connection */
+
+/*
+ * In the master: loads the certificate chain (PEM, leaf first) and makes the context of all sessions. No key is read.
+ * On failure *shared is NULL and why (size octets) holds a sentence that names the file. ERR_NOTFOUND, ERR_SYNTAX, ERR_SYSTEM.
+ */
+int	tls_prepare(struct tls_shared **shared, const char *certificate_file, char *why, size_t size);
+void	tls_release(struct tls_shared *shared);
+
+/* SHA-256 of the leaf's SubjectPublicKeyInfo (DER), to be compared with what postern-keys says in IPC_READY. */
+void	tls_public_digest(const struct tls_shared *shared, uint8_t digest[32]);
+
+/* In the master: a few handshakes with itself (a throw-away key), so that workers inherit OpenSSL's tables and fetched algorithms
+ * warm; frees what it made. Never fails: a cold start is only slower. */
+void	tls_warm_up(void);
+
+/*
+ * In a worker: the server's side of the handshake on a non-blocking socket; waits with poll(2) until deadline_ms (io_now_ms()).
+ * keys_fd is used for one signature. ERR_CLOSED, ERR_TIMEOUT, ERR_SYNTAX (the client's TLS is no good), ERR_SYSTEM.
+ */
+int	tls_handshake(struct tls **tls, struct tls_shared *shared, int fd, int keys_fd, uint64_t deadline_ms);
+
+/*
+ * Reads or writes what is possible at once: octets (> 0), ERR_BUSY (wait for tls_events() with poll, then call again with the same
+ * arguments), ERR_CLOSED, ERR_SYSTEM.
+ */
+ssize_t	tls_read(struct tls *tls, void *p, size_t n);
+ssize_t	tls_write(struct tls *tls, const void *p, size_t n);
+/* POLLIN or POLLOUT: what the last ERR_BUSY waits for. */
+short	tls_events(const struct tls *tls);
+/* Whether octets are decrypted and buffered, so that poll(2) on the socket would not tell. */
+bool	tls_is_pending(const struct tls *tls);
+/* Sends close_notify, best effort. */
+void	tls_close(struct tls *tls);
+
+/* "TLSv1.3", "TLS_AES_256_GCM_SHA384". */
+const char *tls_version(const struct tls *tls);
+const char *tls_cipher(const struct tls *tls);
+
+#endif

@@ -1,0 +1,182 @@
+/*
+ * Messages of sessions and logins, between master, worker and auth: one put and one get stand together. Pure.
+ * Invariant: a get succeeds only if every field was there, in its bounds, and nothing is left.
+ */
+#include "ipc.h"
+
+#include "err.h"
+#include "fields.h"
+
+void
+ipc_put_session(struct wire_out *w, const struct ipc_session *m)
+{
+	fields_put_kind(w, IPC_SESSION);
+	wire_put_u64(w, m->session);
+	fields_put_netaddr(w, &m->peer);
+	fields_put_netaddr(w, &m->local);
+	wire_put_u8(w, m->listener);
+	wire_put_u8(w, m->verdict);
+}
+
+int
+ipc_get_session(struct wire_in *w, struct ipc_session *m)
+{
+	m->session = wire_get_u64(w);
+	fields_get_netaddr(w, &m->peer);
+	fields_get_netaddr(w, &m->local);
+	m->listener = (enum listener_kind)wire_get_enum(w, LISTENER_KIND_MAX);
+	m->verdict = (enum peer_verdict)wire_get_enum(w, PEER_BANNED);
+	return wire_in_end(w);
+}
+
+void
+ipc_put_session_end(struct wire_out *w, const struct ipc_session_end *m)
+{
+	fields_put_kind(w, IPC_SESSION_END);
+	wire_put_u8(w, m->reason);
+	wire_put_u32(w, m->commands);
+	wire_put_u32(w, m->errors);
+	wire_put_u32(w, m->messages);
+	fields_put_bool(w, m->tls);
+	fields_put_bool(w, m->login);
+}
+
+int
+ipc_get_session_end(struct wire_in *w, struct ipc_session_end *m)
+{
+	m->reason = (enum session_end)wire_get_enum(w, SESSION_NOT_SMTP);
+	m->commands = wire_get_u32(w);
+	m->errors = wire_get_u32(w);
+	m->messages = wire_get_u32(w);
+	m->tls = fields_get_bool(w);
+	m->login = fields_get_bool(w);
+	return wire_in_end(w);
+}
+
+void
+ipc_put_ready(struct wire_out *w, const struct ipc_ready *m)
+{
+	fields_put_kind(w, IPC_READY);
+	wire_put_u32(w, m->parts);
+	wire_put_str(w, m->detail, m->detail_len);
+}
+
+int
+ipc_get_ready(struct wire_in *w, struct ipc_ready *m)
+{
+	m->parts = wire_get_u32(w);
+	wire_get_str(w, &m->detail, &m->detail_len, IPC_REASON_MAX);
+	return wire_in_end(w);
+}
+
+void
+ipc_put_failed(struct wire_out *w, const struct ipc_failed *m)
+{
+	fields_put_kind(w, IPC_FAILED);
+	wire_put_u8(w, m->code);
+	fields_put_text(w, m->reason);
+}
+
+int
+ipc_get_failed(struct wire_in *w, struct ipc_failed *m)
+{
+	m->code = wire_get_u8(w);
+	wire_get_text(w, m->reason, sizeof(m->reason));
+	return wire_in_end(w);
+}
+
+void
+ipc_put_login(struct wire_out *w, const struct ipc_login *m)
+{
+	fields_put_kind(w, IPC_LOGIN);
+	wire_put_u8(w, m->mechanism);
+	wire_put_str(w, m->authzid, m->authzid_len);
+	wire_put_str(w, m->user, m->user_len);
+	wire_put_str(w, m->password, m->password_len);
+}
+
+int
+ipc_get_login(struct wire_in *w, struct ipc_login *m)
+{
+	m->mechanism = (enum mechanism)wire_get_enum(w, MECHANISM_LOGIN);
+	wire_get_str(w, &m->authzid, &m->authzid_len, IPC_CREDENTIAL_MAX);
+	wire_get_str(w, &m->user, &m->user_len, IPC_CREDENTIAL_MAX);
+	wire_get_str(w, &m->password, &m->password_len, IPC_CREDENTIAL_MAX);
+	return wire_in_end(w);
+}
+
+void
+ipc_put_login_answer(struct wire_out *w, const struct ipc_login_answer *m)
+{
+	fields_put_kind(w, IPC_LOGIN_ANSWER);
+	wire_put_u8(w, m->verdict);
+	wire_put_u64(w, m->account);
+	fields_put_text(w, m->name);
+}
+
+int
+ipc_get_login_answer(struct wire_in *w, struct ipc_login_answer *m)
+{
+	m->verdict = (enum login_verdict)wire_get_enum(w, LOGIN_THROTTLED);
+	m->account = wire_get_u64(w);
+	wire_get_text(w, m->name, sizeof(m->name));
+	return wire_in_end(w);
+}
+
+void
+ipc_put_sender(struct wire_out *w, const struct ipc_sender *m)
+{
+	fields_put_kind(w, IPC_SENDER);
+	fields_put_sender(w, m);
+}
+
+int
+ipc_get_sender(struct wire_in *w, struct ipc_sender *m)
+{
+	fields_get_sender(w, m);
+	return wire_in_end(w);
+}
+
+void
+ipc_put_sender_answer(struct wire_out *w, const struct ipc_sender_answer *m)
+{
+	fields_put_kind(w, IPC_SENDER_ANSWER);
+	wire_put_u8(w, m->verdict);
+	wire_put_u32(w, m->t);
+}
+
+int
+ipc_get_sender_answer(struct wire_in *w, struct ipc_sender_answer *m)
+{
+	m->verdict = (enum sender_verdict)wire_get_enum(w, SENDER_THROTTLED);
+	m->t = wire_get_u32(w);
+	return wire_in_end(w);
+}
+
+void
+ipc_put_recipient(struct wire_out *w, const struct ipc_recipient *m)
+{
+	fields_put_kind(w, IPC_RECIPIENT);
+	fields_put_recipient(w, m);
+}
+
+int
+ipc_get_recipient(struct wire_in *w, struct ipc_recipient *m)
+{
+	fields_get_recipient(w, m);
+	return wire_in_end(w);
+}
+
+void
+ipc_put_recipient_answer(struct wire_out *w, const struct ipc_recipient_answer *m)
+{
+	fields_put_kind(w, IPC_RECIPIENT_ANSWER);
+	wire_put_u8(w, m->verdict);
+}
+
+int
+ipc_get_recipient_answer(struct wire_in *w, struct ipc_recipient_answer *m)
+{
+	m->verdict = (enum recipient_verdict)wire_get_enum(w, RECIPIENT_UNAVAILABLE);
+	return wire_in_end(w);
+}

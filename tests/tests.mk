@@ -1,0 +1,1 @@
+# Tests: targets check, run, bench and their kin.
