@@ -20,7 +20,8 @@ BUILD = release
 OPTIMIZE = -O2 -g -D_FORTIFY_SOURCE=2
 LDHARDEN = -pie -Wl,-z,relro,-z,now,-z,noexecstack
 endif
-CPPFLAGS = -D_GNU_SOURCE -DLIBEXECDIR='"$(LIBEXECDIR)"'
+VERSION = 0.1
+CPPFLAGS = -D_GNU_SOURCE -DLIBEXECDIR='"$(LIBEXECDIR)"' -DPOSTERN_VERSION='"$(VERSION)"'
 CFLAGS = -std=c11 $(WARN) $(HARDEN) $(OPTIMIZE)
 LDFLAGS = $(LDHARDEN)
 
@@ -37,7 +38,7 @@ INC_admin = -Icommon -Isandbox -Iauth -Ispool -Iadmin
 INC_tests/unit = -Icommon -Iipc -Isandbox -Idaemon/worker -Idaemon/master -Iauth -Ikeys -Ispool -Iadmin -Itests/unit
 
 # One object list a program: what is not in it is not in the program.
-COMMON = buf wire str base64 mem io err log conf addr netaddr instance loop
+COMMON = buf wire str base64 mem io err log conf addr netaddr instance loop text
 COMMON_O = $(COMMON:%=common/%.o)
 IPC_O = ipc/ipc.o ipc/fields.o ipc/message_session.o ipc/message_spool.o ipc/message_keys.o ipc/message_plain.o
 SERVICE_O = ipc/service.o

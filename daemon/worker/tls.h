@@ -14,7 +14,8 @@ struct tls_shared;	/* made once in the master, before workers are forked */
 struct tls;		/* one session's connection */
 
 /*
- * In the master: loads the certificate chain (PEM, leaf first) and makes the context of all sessions. No key is read.
+ * In the master: loads the certificate chain (PEM, leaf first) and makes the context of all sessions. No key is read, and a file
+ * that holds one is refused. This or tls_warm_up() comes before any other call into OpenSSL, so that no openssl.cnf is read.
  * On failure *shared is NULL and why (size octets) holds a sentence that names the file. ERR_NOTFOUND, ERR_SYNTAX, ERR_SYSTEM.
  */
 int	tls_prepare(struct tls_shared **shared, const char *certificate_file, char *why, size_t size);
@@ -29,13 +30,14 @@ void	tls_warm_up(void);
 
 /*
  * In a worker: the server's side of the handshake on a non-blocking socket; waits with poll(2) until deadline_ms (io_now_ms()).
- * keys_fd is used for one signature. ERR_CLOSED, ERR_TIMEOUT, ERR_SYNTAX (the client's TLS is no good), ERR_SYSTEM.
+ * keys_fd is used for one signature. ERR_CLOSED, ERR_TIMEOUT, ERR_SYNTAX (the client's TLS is no good), ERR_SYSTEM (also: no
+ * signature was had). Here and below SIGPIPE must be ignored.
  */
 int	tls_handshake(struct tls **tls, struct tls_shared *shared, int fd, int keys_fd, uint64_t deadline_ms);
 
 /*
  * Reads or writes what is possible at once: octets (> 0), ERR_BUSY (wait for tls_events() with poll, then call again with the same
- * arguments), ERR_CLOSED, ERR_SYSTEM.
+ * arguments), ERR_CLOSED (also: the stream breaks TLS), ERR_SYSTEM.
  */
 ssize_t	tls_read(struct tls *tls, void *p, size_t n);
 ssize_t	tls_write(struct tls *tls, const void *p, size_t n);

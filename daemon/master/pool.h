@@ -1,0 +1,57 @@
+#ifndef MASTER_POOL_H
+#define MASTER_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ipc.h"
+#include "loop.h"
+
+struct master;
+
+#define POOL_BUCKETS 1024
+#define POOL_REFUSERS_MAX 64	/* workers beyond workers.max that only say why a client is refused */
+
+/* One worker process: idle, or busy with its one session. */
+struct worker_process {
+	struct worker_process	*next;		/* in its bucket */
+	struct worker_process	*next_idle;
+	struct master		*master;
+	pid_t			 pid;
+	struct loop_watch	 watch;
+	bool			 open, idle, ended;
+	struct ipc_session	 session;	/* when busy */
+	struct ipc_session_end	 end;		/* when ended */
+	uint64_t		 started_ms;
+};
+
+struct pool {
+	struct worker_process	*buckets[POOL_BUCKETS];
+	struct worker_process	*idle;
+	unsigned		 nidle, nbusy, nrefusing;
+	uint64_t		 fork_after_ms;		/* not before: a fork or a fresh worker has failed */
+};
+
+/* Forks idle workers up to workers.spare. */
+void	pool_fill(struct master *m);
+/* Whether an idle worker is there or could be made. */
+bool	pool_can_serve(struct master *m);
+/* Ends the idle ones (they hold an old configuration). */
+void	pool_drop_idle(struct master *m);
+
+/*
+ * Gives the session to an idle worker. fds: client, auth, and keys if nfds is 3; the caller closes its copies.
+ * ERR_NOTFOUND when there is no idle worker, ERR_CLOSED.
+ */
+int	pool_hand_over(struct master *m, const struct ipc_session *s, const int *fds, size_t nfds);
+
+/* Takes note of a child's end; false when pid is no worker. */
+bool	pool_reap(struct master *m, pid_t pid, int status);
+
+/* Tells all workers to finish (their socket's end), or kills them. */
+void	pool_end(struct master *m);
+void	pool_kill(struct master *m);
+bool	pool_is_empty(const struct master *m);
+
+#endif

@@ -1,0 +1,68 @@
+#ifndef MASTER_SERVICES_H
+#define MASTER_SERVICES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ipc.h"
+#include "loop.h"
+
+struct master;
+struct setup;
+
+enum service_id { SERVICE_AUTH, SERVICE_KEYS, SERVICE_SPOOL, SERVICE_COUNT };
+
+/* One process of a service. Two of keys live side by side while a reload replaces the first. */
+struct service_process {
+	struct master		*master;
+	enum service_id		 id;
+	pid_t			 pid;		/* 0: not running */
+	struct loop_watch	 control;
+	bool			 open;		/* control.fd is open and watched */
+	bool			 ready, failed;
+	uint8_t			 code;		/* of a failure */
+	char			 reason[IPC_REASON_MAX];
+	uint64_t		 started_ms, retry_ms;
+};
+
+struct services {
+	struct service_process	 process[SERVICE_COUNT];
+	struct service_process	 next_keys;	/* during a reload */
+	pid_t			 draining[8];	/* old keys processes that finish their handshakes */
+	uint64_t		 down_since_ms;	/* 0: all there */
+};
+
+/* "auth", "keys", "spool". */
+const char *service_name(enum service_id id);
+
+/* Starts what the setup needs. A process that can't be forked counts as failed and is tried again. */
+void	services_start(struct master *m);
+/* Starts a second keys process on a new configuration. ERR_SYSTEM. */
+int	services_start_next_keys(struct master *m, const struct setup *s);
+/* Makes the second the first; the first ends when its handshakes are done. */
+void	services_take_next_keys(struct master *m);
+void	services_drop_next_keys(struct master *m);
+
+/* Whether all that the setup needs is ready. */
+bool	services_are_ready(const struct master *m);
+/* The first that has failed, or NULL. */
+const struct service_process *services_failed(const struct master *m);
+
+/* Starts again what died; called every round. Returns the milliseconds until it wants to be called again, -1 for never. */
+int	services_tick(struct master *m, uint64_t now_ms);
+
+/* Takes note of a child's end; false when pid is none of them. */
+bool	services_reap(struct master *m, pid_t pid, int status);
+
+/* Sends a message with at most one descriptor, never waiting. ERR_CLOSED, ERR_BUSY, ERR_SYSTEM. */
+int	services_tell(struct master *m, enum service_id id, const struct wire_out *w, const int *fd);
+/* Gives auth and spool a copy of the setup's configuration. */
+void	services_tell_conf(struct master *m);
+
+/* Lets all end (their sockets close), or kills them. True when none is left. */
+void	services_end(struct master *m);
+void	services_kill(struct master *m);
+bool	services_are_gone(const struct master *m);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * EHLO and HELO: begin the session anew and say what is offered (RFC 5321, 4.1.1.1). The extensions' lines follow from
+ * the same facts as the gate. Run by workers.
+ */
+#include "command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "addr.h"
+#include "session.h"
+#include "str.h"
+
+/* Any printable token, what Windows sends too; a literal must be a good one. */
+static bool
+is_name(struct argument a)
+{
+	for (size_t i = 0; i < a.n; i++)
+		if (a.p[i] <= ' ' || a.p[i] == 0x7f)
+			return false;
+	return a.p[0] != '[' ? str_is_utf8(a.p, a.n) : addr_is_domain(a.p, a.n, false);
+}
+
+static void
+put(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+put(struct session *s, const char *fmt, ...)
+{
+	size_t len = strlen(s->detail);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s->detail + len, sizeof(s->detail) - len, fmt, ap);
+	va_end(ap);
+}
+
+static enum reply_id
+greet(struct session *s, struct argument a, bool extended)
+{
+	if (!is_name(a))
+		return REPLY_BAD_ARGUMENT;
+	session_reset(s);
+	s->phase = PHASE_READY;
+	s->extended = extended;
+	put(s, "%s", s->conf->hostname);
+	return REPLY_HELLO;
+}
+
+enum reply_id
+cmd_helo(struct session *s, struct argument a)
+{
+	return greet(s, a, false);
+}
+
+enum reply_id
+cmd_ehlo(struct session *s, struct argument a)
+{
+	enum reply_id reply = greet(s, a, true);
+
+	if (reply != REPLY_HELLO)
+		return reply;
+	put(s, "\nPIPELINING\nSIZE %llu", (unsigned long long)s->conf->limits_message_size);
+	if (session_needs_tls(s))
+		put(s, "\nSTARTTLS");
+	else
+		put(s, "\nAUTH LOGIN PLAIN");
+	put(s, "\nENHANCEDSTATUSCODES\n8BITMIME\nSMTPUTF8\nDSN\nLIMITS RCPTMAX=%llu",
+	    (unsigned long long)s->conf->limits_recipients);
+	return REPLY_HELLO;
+}
