@@ -84,6 +84,13 @@ $(B)/%/.folder:
 	@mkdir -p $(@D) && touch $@
 .PRECIOUS: $(B)/%/.folder $(B)/%.o
 
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	install -m 755 $(B)/posternd $(B)/smtpadm $(DESTDIR)$(SBINDIR)
+	install -m 755 $(B)/postern-auth $(B)/postern-keys $(B)/postern-spool $(DESTDIR)$(LIBEXECDIR)
+	install -m 644 man/*.5 $(DESTDIR)$(MANDIR)/man5
+	install -m 644 man/*.8 $(DESTDIR)$(MANDIR)/man8
+
 clean:
 	rm -rf build
 
@@ -91,4 +98,4 @@ clean:
 
 include tests/tests.mk
 
-.PHONY: all clean
+.PHONY: all install clean

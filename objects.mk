@@ -1,17 +1,30 @@
 # The objects of each program (and of the two libraries that smtpadm shares). One line or block a program.
 
-MASTER_O =
+MASTER_O = daemon/master/main.o daemon/master/setup.o daemon/master/reload.o daemon/master/dispatch.o \
+	daemon/master/listeners.o daemon/master/services.o daemon/master/spawn.o daemon/master/pool.o daemon/master/clients.o
 
-WORKER_O =
+WORKER_O = daemon/worker/worker.o daemon/worker/sandbox_table.o daemon/worker/session.o daemon/worker/command.o \
+	daemon/worker/conn.o daemon/worker/line.o daemon/worker/path.o daemon/worker/body.o daemon/worker/reply.o \
+	daemon/worker/request.o daemon/worker/cmd_auth.o daemon/worker/cmd_data.o daemon/worker/cmd_ehlo.o \
+	daemon/worker/cmd_help.o daemon/worker/cmd_mail.o daemon/worker/cmd_noop.o daemon/worker/cmd_path.o \
+	daemon/worker/cmd_quit.o daemon/worker/cmd_rcpt.o daemon/worker/cmd_rset.o daemon/worker/cmd_starttls.o \
+	daemon/worker/cmd_vrfy.o daemon/worker/tls.o daemon/worker/provider.o
 
-REGISTRY_O =
+REGISTRY_O = auth/registry.o auth/store.o auth/owner.o auth/statements.o auth/schema.o auth/pattern.o auth/password.o
 
-AUTH_O =
+AUTH_O = auth/main.o auth/control.o auth/session.o auth/login.o auth/verdict.o auth/transaction.o auth/link.o auth/hashers.o auth/hasher.o \
+    auth/queue.o auth/counters.o auth/remember.o auth/deadlines.o auth/profile.o
 
-KEYS_O =
+KEYS_O = keys/main.o keys/load.o keys/judge.o keys/sign.o keys/serve.o keys/profile.o
 
-SPOOLLIB_O =
+SPOOLLIB_O = spool/name.o spool/format.o spool/message_file.o spool/layout.o spool/walk.o spool/lock.o
 
-SPOOL_O =
+SPOOL_O = spool/main.o spool/serve.o spool/link.o spool/session.o spool/message.o spool/assembly.o spool/header.o \
+	spool/mailbox_list.o spool/envelope.o spool/transaction.o spool/folder_sync.o spool/pool.o spool/id.o spool/outcome.o \
+	spool/room.o spool/recover.o spool/profile.o
 
-ADMIN_O =
+ADMIN_O = admin/main.o admin/admin.o admin/command.o admin/out.o admin/json.o admin/show.o admin/secret.o \
+    admin/people.o admin/certificate.o admin/confedit.o admin/conffile.o admin/check.o admin/process.o \
+    admin/filter.o admin/queue.o admin/setup_conf.o admin/setup_files.o admin/selftest_running.o admin/cmd_setup.o \
+    admin/cmd_account.o admin/cmd_account_show.o admin/cmd_sender.o admin/cmd_config.o admin/cmd_queue.o \
+    admin/cmd_queue_show.o admin/cmd_status.o admin/cmd_selftest.o

@@ -61,6 +61,8 @@ hand_over(struct master *m, const struct ipc_session *s, int client_fd)
 	size_t nfds = s->listener == LISTENER_PLAIN ? 2 : 3;
 	int err = connect_service(m, SERVICE_AUTH, s, &fds[1]);
 
+	if (err != ERR_OK)
+		err = ERR_BUSY;
 	if (nfds == 3 && connect_service(m, SERVICE_KEYS, s, &fds[2]) != ERR_OK)
 		io_close(&fds[2]);
 	/* A refusal needs no service; a session does, and the next connection may find it there again. */
@@ -70,7 +72,8 @@ hand_over(struct master *m, const struct ipc_session *s, int client_fd)
 		nfds = 2;
 	if (err == ERR_OK)
 		err = pool_hand_over(m, s, fds, nfds);
-	else
+	/* Once a worker has it, the worker's end counts the session out. */
+	if (err != ERR_OK && err != ERR_CLOSED)
 		clients_leave(&m->clients, &s->peer);
 	io_close(&fds[1]);
 	io_close(&fds[2]);

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -137,30 +136,6 @@ try_sandbox(struct master *m)
 	if (!m->ids.separate)
 		log_event(LOG_LEVEL_WARNING, 0, "unprivileged", "reason",
 		    "not started as root: all programs run as one user, without chroot", NULL);
-}
-
-/* A descriptor for each worker, and some; fewer workers when the limit does not give that. */
-static void
-raise_limits(struct master *m)
-{
-	uint64_t wanted = m->setup.conf.workers_max + m->setup.conf.workers_spare + POOL_REFUSERS_MAX + 128;
-	struct rlimit r;
-	char number[24];
-
-	if (getrlimit(RLIMIT_NOFILE, &r) != 0)
-		return;
-	r.rlim_cur = r.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &r);
-	if (r.rlim_cur == RLIM_INFINITY || r.rlim_cur >= wanted)
-		return;
-	if (r.rlim_cur < 128 + POOL_REFUSERS_MAX)
-		log_fatal(EX_OSERR, "the limit of open files is %llu, too low to serve: raise it to at least %llu (ulimit -n)",
-		    (unsigned long long)r.rlim_cur, (unsigned long long)wanted);
-	m->setup.conf.workers_max = r.rlim_cur - 96 - POOL_REFUSERS_MAX;
-	if (m->setup.conf.workers_spare > m->setup.conf.workers_max)
-		m->setup.conf.workers_spare = m->setup.conf.workers_max;
-	log_event(LOG_LEVEL_WARNING, 0, "limits.lowered", "setting", "workers.max",
-	    "value", str_put_u64(number, m->setup.conf.workers_max), "reason", "the limit of open files is too low", NULL);
 }
 
 static void
@@ -288,6 +263,8 @@ stop(struct master *m)
 		services_kill(m);
 		run_until(m, services_are_gone, 300);
 	}
+	/* What a reload left behind may still wait for a handshake. */
+	services_kill(m);
 	log_info("stopped", "program", "posternd", NULL);
 }
 
@@ -334,7 +311,8 @@ main(int argc, char **argv)
 	if (o.selftest)
 		return sandbox_selftest(&m->sandbox) == ERR_OK ? EX_OK : 1;
 	take_pid_file(m);
-	raise_limits(m);
+	if (setup_fit_limits(&m->setup, why, sizeof(why)) != ERR_OK)
+		log_fatal(EX_OSERR, "%s", why);
 	try_sandbox(m);
 	/* Sessions are numbered from the time on, so that no number comes twice over restarts. */
 	m->session = io_now_us();

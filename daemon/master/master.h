@@ -48,6 +48,8 @@ struct master {
 int	setup_load(const struct instance *in, struct setup *s, char *why, size_t size);
 void	setup_free(struct setup *s);
 bool	setup_needs_tls(const struct setup *s);
+/* Raises the limit of open files as far as it goes; fewer workers when that is not enough for workers.max. ERR_DENIED, with why. */
+int	setup_fit_limits(struct setup *s, char *why, size_t size);
 
 /* HUP: checks everything new, then switches; on any failure the old state stays and the log says why. */
 void	reload_begin(struct master *m);

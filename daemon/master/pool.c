@@ -119,6 +119,16 @@ pool_can_serve(struct master *m)
 }
 
 static void
+close_watch(struct master *m, struct worker_process *w)
+{
+	if (!w->open)
+		return;
+	loop_remove(&m->loop, &w->watch);
+	io_close(&w->watch.fd);
+	w->open = false;
+}
+
+static void
 forget_idle(struct pool *p, struct worker_process *w)
 {
 	struct worker_process **i = &p->idle;
@@ -130,16 +140,6 @@ forget_idle(struct pool *p, struct worker_process *w)
 		p->nidle--;
 	}
 	w->idle = false;
-}
-
-static void
-close_watch(struct master *m, struct worker_process *w)
-{
-	if (!w->open)
-		return;
-	loop_remove(&m->loop, &w->watch);
-	io_close(&w->watch.fd);
-	w->open = false;
 }
 
 void
@@ -171,7 +171,11 @@ pool_hand_over(struct master *m, const struct ipc_session *s, const int *fds, si
 	m->pool.nbusy++;
 	if (s->verdict != PEER_SERVE)
 		m->pool.nrefusing++;
-	return ipc_send(w->watch.fd, &out, fds, nfds, false);
+	if (ipc_send(w->watch.fd, &out, fds, nfds, false) == ERR_OK)
+		return ERR_OK;
+	/* It can't be told: its socket's end ends it, and its end counts the session out. */
+	close_watch(m, w);
+	return ERR_CLOSED;
 }
 
 static bool

@@ -37,7 +37,8 @@ reload_commit(struct master *m)
 {
 	char why[1024];
 
-	if (listeners_switch(m, &m->next.conf, why, sizeof(why)) != ERR_OK) {
+	if (setup_fit_limits(&m->next, why, sizeof(why)) != ERR_OK ||
+	    listeners_switch(m, &m->next.conf, why, sizeof(why)) != ERR_OK) {
 		reload_abort(m, why);
 		return;
 	}

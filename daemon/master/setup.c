@@ -7,9 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "err.h"
+#include "log.h"
+#include "str.h"
 #include "tls.h"
+
+#define DESCRIPTORS_OF_OUR_OWN 96	/* listeners, services, what a hand-over needs */
+#define DESCRIPTORS_MIN (DESCRIPTORS_OF_OUR_OWN + POOL_REFUSERS_MAX + 32)
 
 bool
 setup_needs_tls(const struct setup *s)
@@ -72,4 +78,30 @@ setup_free(struct setup *s)
 	free(s->text);
 	s->tls = NULL;
 	s->text = NULL;
+}
+
+int
+setup_fit_limits(struct setup *s, char *why, size_t size)
+{
+	uint64_t wanted = s->conf.workers_max + s->conf.workers_spare + POOL_REFUSERS_MAX + DESCRIPTORS_OF_OUR_OWN;
+	struct rlimit r;
+	char number[24];
+
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0)
+		return ERR_SYSTEM;
+	r.rlim_cur = r.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &r);
+	if (r.rlim_cur == RLIM_INFINITY || r.rlim_cur >= wanted)
+		return ERR_OK;
+	if (r.rlim_cur < DESCRIPTORS_MIN) {
+		snprintf(why, size, "the limit of open files is %llu, too low to serve: raise it to %llu (ulimit -n)",
+		    (unsigned long long)r.rlim_cur, (unsigned long long)wanted);
+		return ERR_DENIED;
+	}
+	s->conf.workers_max = r.rlim_cur - DESCRIPTORS_OF_OUR_OWN - POOL_REFUSERS_MAX;
+	if (s->conf.workers_spare > s->conf.workers_max)
+		s->conf.workers_spare = s->conf.workers_max;
+	log_event(LOG_LEVEL_WARNING, 0, "limits.lowered", "setting", "workers.max",
+	    "value", str_put_u64(number, s->conf.workers_max), "reason", "the limit of open files is too low", NULL);
+	return ERR_OK;
 }
