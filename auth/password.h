@@ -6,7 +6,7 @@
 
 #include "registry.h"
 
-#define PASSWORD_MAX 512	/* octets of a password, crypt(3)'s CRYPT_MAX_PASSPHRASE_SIZE less NUL */
+#define PASSWORD_MAX 511	/* octets of a password: crypt(3)'s CRYPT_MAX_PASSPHRASE_SIZE less NUL */
 
 /*
  * Hashes a password by crypt(3): yescrypt with the library's default cost and a salt from the system. hash holds REGISTRY_HASH_MAX.

@@ -56,6 +56,9 @@ int	registry_create(const struct instance *in, const struct instance_ids *ids);
 int	registry_open(struct registry **r, const struct instance *in, const struct instance_ids *ids, bool writable);
 void	registry_close(struct registry *r);
 
+/* How long a call waits for another program's lock, instead of 5 s. */
+void	registry_set_timeout(struct registry *r, unsigned ms);
+
 /* Why the last call failed, a phrase without secrets. r may be NULL (a failed open). */
 const char *registry_reason(const struct registry *r);
 

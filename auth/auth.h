@@ -1,0 +1,65 @@
+#ifndef AUTH_AUTH_H
+#define AUTH_AUTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "conf.h"
+#include "counters.h"
+#include "deadlines.h"
+#include "hashers.h"
+#include "loop.h"
+#include "registry.h"
+
+struct remember;
+struct session;
+
+/* A configuration in use: that of new sessions, and of old ones until they end. */
+struct auth_conf {
+	struct conf	conf;
+	size_t		users;
+};
+
+/* The socket to the spool. */
+struct link {
+	struct loop_watch	watch;		/* fd -1: there is none now */
+	uint32_t		generation;	/* counts the sockets: a session is known to the spool that it was granted on */
+	bool			has_storage;	/* as the spool said last */
+	bool			waits;		/* for room, with answers in `unsent` */
+	struct buf		unsent;
+};
+
+#define AUTH_SESSION_BUCKETS 8192
+
+/* postern-auth. */
+struct auth {
+	struct registry		*registry;
+	struct remember		*remember;
+	struct loop		 loop;
+	struct loop_watch	 control;	/* the socket to the master; fd -1: it has ended */
+	bool			 stopping;
+	struct link		 link;
+	struct hashers		 hashers;
+	struct deadlines	 deadlines;
+	struct counters		 counters;
+	struct auth_conf	*conf;		/* for new sessions */
+	struct session		*sessions[AUTH_SESSION_BUCKETS];
+	size_t			 nsessions;
+	char			 dummy_hash[REGISTRY_HASH_MAX];	/* what the password of nobody is compared with */
+	uint64_t		 trouble_ms, full_ms;	/* when trouble with the registry, a full queue was logged last */
+};
+
+/* control.c: the master's messages. All that waits is handled; at the socket's end `stopping` is set. */
+int	control_watch(struct auth *a, int fd);
+void	control_drain(struct auth *a);
+
+/* A configuration loses one user. */
+void	auth_conf_release(struct auth_conf *c);
+
+/* Logs that the registry could not answer, at most once a minute; the same for a full queue. */
+void	auth_log_trouble(struct auth *a, int err);
+void	auth_log_full(struct auth *a);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * A hashing child: takes a password and a hash, computes, says whether they match. Forked from postern-auth before the registry
+ * is open; sandboxed so that it can do nothing else. Invariant: it holds one socket, and wipes every password.
+ */
+#include "hashers.h"
+
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "ipc.h"
+#include "mem.h"
+#include "password.h"
+#include "sandbox.h"
+
+static int
+answer(int fd, uint32_t number, bool matches)
+{
+	struct ipc_hash_answer m = { .job = number, .matches = matches };
+	uint8_t data[32];
+	struct wire_out w;
+
+	wire_out_init(&w, data, sizeof(data));
+	ipc_put_hash_answer(&w, &m);
+	return ipc_send(fd, &w, NULL, 0, true);
+}
+
+/* The master's socket, those of the other children, all that was open for the start. */
+static int
+close_others(int fd)
+{
+	if ((fd > 3 && close_range(3, (unsigned)fd - 1, 0) != 0) || close_range((unsigned)fd + 1, ~0U, 0) != 0)
+		return ERR_SYSTEM;
+	return ERR_OK;
+}
+
+void
+hasher_run(int fd, const struct sandbox *sandbox)
+{
+	static uint8_t data[IPC_SMALL_MAX];
+	struct ipc_message message;
+	struct ipc_hash question;
+	uint32_t parts;
+
+	/* The first answer says that the sandbox is closed; its number is the parts in force. */
+	if (sandbox_demote(sandbox, &parts) != ERR_OK || close_others(fd) != ERR_OK ||
+	    sandbox_seal(sandbox, &parts) != ERR_OK || answer(fd, parts, true) != ERR_OK)
+		_exit(EX_OSERR);
+	while (ipc_recv(fd, IPC_HASHER_FROM_AUTH, data, sizeof(data), true, &message) == ERR_OK) {
+		uint32_t number;
+		bool matches;
+
+		if (ipc_get_hash(&message.body, &question) != ERR_OK)
+			_exit(EX_SOFTWARE);
+		matches = password_matches((const char *)question.password, question.password_len, question.hash);
+		number = question.job;
+		mem_wipe(data, sizeof(data));
+		mem_wipe(&question, sizeof(question));
+		if (answer(fd, number, matches) != ERR_OK)
+			break;
+	}
+	_exit(EX_OK);
+}

@@ -1,0 +1,315 @@
+/*
+ * A login from its question to its answer: who it is, remembered or hashed, a slot, a way to the spool. Part of postern-auth.
+ * Invariant: unknown user, wrong password and disabled account cost one hash at least and are one answer at one time; a
+ * password is wiped as soon as the last comparison is done.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "err.h"
+#include "io.h"
+#include "log.h"
+#include "mem.h"
+#include "password.h"
+#include "remember.h"
+#include "session.h"
+#include "str.h"
+
+#define CREDENTIALS_MAX 16	/* of one account, tried at one login */
+#define SLOT_WAIT_MS 2000	/* PROTOCOL, reading 2 */
+
+/* A login under way. */
+struct login {
+	struct hash_job			 job;
+	struct counter_waiter		 waiter;
+	bool				 has_slot;
+	uint64_t			 started_ms;
+	enum mechanism			 mechanism;
+	const char			*reason;	/* why it fails if nothing matches, for the log */
+	char				 user[REGISTRY_NAME_MAX * 2];	/* as given, for the log */
+	struct registry_account		 account;
+	struct registry_credential	*credentials;
+	size_t				 ncredentials, next;	/* next: the one that is compared */
+	char				 password[PASSWORD_MAX + 1];
+};
+
+void
+login_cancel(struct session *s)
+{
+	struct login *l = s->login;
+
+	deadline_clear(&s->auth->deadlines, &s->deadline);
+	if (l == NULL)
+		return;
+	hashers_cancel(&s->auth->hashers, &l->job);
+	counters_cancel(&s->auth->counters, &l->waiter);
+	if (l->has_slot)
+		counters_release(&s->auth->counters, l->account.id);
+	free(l->credentials);
+	mem_wipe(l, sizeof(*l));
+	free(l);
+	s->login = NULL;
+}
+
+static int
+answer(struct session *s, enum login_verdict verdict, int fd)
+{
+	struct ipc_login_answer m = { .verdict = verdict };
+	uint8_t data[IPC_TEXT_MAX + 32];
+	struct wire_out w;
+
+	if (verdict == LOGIN_OK) {
+		m.account = s->account;
+		memcpy(m.name, s->name, strlen(s->name));
+	}
+	wire_out_init(&w, data, sizeof(data));
+	ipc_put_login_answer(&w, &m);
+	return session_answer(s, &w, fd);
+}
+
+/* Ends the login without success, at once. */
+static int
+refuse(struct session *s, enum login_verdict verdict)
+{
+	login_cancel(s);
+	s->state = IPC_STATE_ANONYMOUS;
+	return answer(s, verdict, -1);
+}
+
+static void
+log_login(const struct session *s, enum log_level level, const char *event, const char *account, const char *user,
+    const char *reason)
+{
+	char peer[NETADDR_TEXT];
+
+	log_event(level, s->number, event, "account", account, "user", user, "mechanism",
+	    s->login->mechanism == MECHANISM_PLAIN ? "plain" : "login", "peer", netaddr_put(peer, &s->peer), "reason", reason, NULL);
+}
+
+static void
+pass_failure(void *owner)
+{
+	struct session *s = owner;
+
+	s->state = IPC_STATE_ANONYMOUS;
+	if (answer(s, LOGIN_INVALID, -1) != ERR_OK)
+		session_end(s);
+}
+
+/* Ends the login as invalid: the answer goes out at the fixed time, or at its next multiple if that has passed. */
+static void
+fail_login(struct session *s, const char *reason)
+{
+	uint64_t started = s->login->started_ms, delay = s->conf->conf.auth_failure_delay;
+	uint64_t passed = io_now_ms() - started;
+
+	log_login(s, LOG_LEVEL_WARNING, "login.failed", NULL, s->login->user, reason);
+	login_cancel(s);
+	s->deadline.pass = pass_failure;
+	deadline_set(&s->auth->deadlines, &s->deadline, started + (passed / delay + 1) * delay);
+}
+
+/* The login has its slot: gives the session its rights and its way to the spool. */
+static int
+grant(struct session *s)
+{
+	const struct registry_credential *c = &s->login->credentials[s->login->next];
+	struct auth *a = s->auth;
+	int fd = -1, err;
+
+	/* Hashing and waiting took time: is it still so? */
+	if ((err = registry_check_credential(a->registry, c->account, c->id, c->changed_us)) == ERR_DENIED) {
+		fail_login(s, "changed");
+		return ERR_OK;
+	}
+	if (err != ERR_OK)
+		auth_log_trouble(a, err);
+	free(s->name);
+	if (err != ERR_OK || (s->name = strdup(s->login->account.name)) == NULL)
+		return refuse(s, LOGIN_UNAVAILABLE);
+	s->account = c->account;
+	s->credential = c->id;
+	s->changed_us = c->changed_us;
+	if ((err = link_grant(s, &fd)) != ERR_OK) {
+		log_event(LOG_LEVEL_ERROR, s->number, "login.no_spool", "error", err_text(err), NULL);
+		s->account = 0;
+		return refuse(s, LOGIN_UNAVAILABLE);
+	}
+	log_login(s, LOG_LEVEL_INFO, "login.ok", s->name, NULL, NULL);
+	s->login->has_slot = false;	/* it is the session's now */
+	login_cancel(s);
+	s->state = IPC_STATE_USER;
+	err = answer(s, LOGIN_OK, fd);
+	io_close(&fd);
+	return err;
+}
+
+static void
+pass_slot_ready(void *owner)
+{
+	struct session *s = owner;
+
+	if (grant(s) != ERR_OK)
+		session_end(s);
+}
+
+static void
+pass_slot_wait(void *owner)
+{
+	struct session *s = owner;
+
+	log_login(s, LOG_LEVEL_WARNING, "login.too_many", s->login->account.name, NULL, NULL);
+	if (refuse(s, LOGIN_TOO_MANY) != ERR_OK)
+		session_end(s);
+}
+
+/* Only takes note: this runs while another session ends. */
+static void
+slot_ready(void *owner)
+{
+	struct session *s = owner;
+
+	s->login->has_slot = true;
+	s->deadline.pass = pass_slot_ready;
+	deadline_set(&s->auth->deadlines, &s->deadline, io_now_ms());
+}
+
+/* The password is right: a slot now, or the first that is free within two seconds. */
+static int
+accept_login(struct session *s)
+{
+	struct login *l = s->login;
+	struct auth *a = s->auth;
+	int err;
+
+	mem_wipe(l->password, sizeof(l->password));
+	l->waiter = (struct counter_waiter){ .max = s->conf->conf.limits_sessions_per_account, .ready = slot_ready, .owner = s };
+	if ((err = counters_take(&a->counters, l->account.id, l->waiter.max)) == ERR_OK) {
+		l->has_slot = true;
+		return grant(s);
+	}
+	if (err != ERR_BUSY || counters_wait(&a->counters, l->account.id, &l->waiter) != ERR_OK)
+		return refuse(s, LOGIN_UNAVAILABLE);
+	s->deadline.pass = pass_slot_wait;
+	deadline_set(&a->deadlines, &s->deadline, io_now_ms() + SLOT_WAIT_MS);
+	return ERR_OK;
+}
+
+/* Has the password compared with the credential whose turn it is, or with nobody's. */
+static int
+submit(struct session *s, bool again)
+{
+	struct login *l = s->login;
+
+	l->job.hash = l->ncredentials != 0 ? l->credentials[l->next].hash : s->auth->dummy_hash;
+	return hashers_submit(&s->auth->hashers, &l->job, again);
+}
+
+static void
+hashed(struct hash_job *job, int result)
+{
+	struct session *s = job->owner;
+	struct login *l = s->login;
+	int err = ERR_OK;
+
+	if (result == 1 && l->ncredentials != 0) {
+		const struct registry_credential *c = &l->credentials[l->next];
+
+		remember_put(s->auth->remember, c->id, c->changed_us, l->password, l->job.password_len, io_now_ms(),
+		    s->conf->conf.auth_remember);
+		err = accept_login(s);
+	} else if (result < 0) {
+		err = refuse(s, LOGIN_UNAVAILABLE);
+	} else if (l->next + 1 < l->ncredentials) {
+		l->next++;
+		if (submit(s, true) != ERR_OK)
+			err = refuse(s, LOGIN_UNAVAILABLE);
+	} else {
+		fail_login(s, l->reason);
+	}
+	if (err != ERR_OK)
+		session_end(s);
+}
+
+/* The name as given, for a log: cut, and without NUL. */
+static void
+put_user(char *to, size_t size, const uint8_t *user, size_t n)
+{
+	for (size_t i = 0; i < n && i + 1 < size; i++)
+		to[i] = user[i] != 0 ? (char)user[i] : '?';
+}
+
+/*
+ * Finds the credentials that the password may match; none when the login can't succeed (then reason says why). Errors are the
+ * registry's.
+ */
+static int
+identify(struct session *s, const struct ipc_login *m)
+{
+	struct login *l = s->login;
+	struct registry *r = s->auth->registry;
+	char name[REGISTRY_NAME_MAX];
+	int err;
+
+	l->reason = "unknown";
+	if (m->user_len == 0 || str_copy(name, sizeof(name), m->user, m->user_len) != ERR_OK)
+		return ERR_OK;
+	if ((err = registry_find_account(r, name, &l->account)) != ERR_OK)
+		return err == ERR_NOTFOUND ? ERR_OK : err;
+	l->reason = "disabled";
+	if (l->account.disabled)
+		return ERR_OK;
+	l->reason = "authzid";
+	if (m->authzid_len != 0 && !str_is_equal_nocase(m->authzid, m->authzid_len, l->account.name, strlen(l->account.name)))
+		return ERR_OK;
+	l->reason = "password";
+	if (m->password_len == 0 || str_copy(l->password, sizeof(l->password), m->password, m->password_len) != ERR_OK)
+		return ERR_OK;
+	l->job.password_len = m->password_len;
+	if ((l->credentials = calloc(CREDENTIALS_MAX, sizeof(*l->credentials))) == NULL)
+		return ERR_NOMEM;
+	return registry_list_credentials(r, l->account.id, l->credentials, CREDENTIALS_MAX, &l->ncredentials);
+}
+
+static int
+begin(struct session *s, const struct ipc_login *m)
+{
+	struct login *l = s->login;
+	struct auth *a = s->auth;
+	int err;
+
+	put_user(l->user, sizeof(l->user), m->user, m->user_len);
+	if ((err = identify(s, m)) != ERR_OK) {
+		auth_log_trouble(a, err);
+		return refuse(s, LOGIN_UNAVAILABLE);
+	}
+	for (l->next = 0; l->next < l->ncredentials; l->next++)
+		if (remember_has(a->remember, l->credentials[l->next].id, l->credentials[l->next].changed_us, l->password,
+		    l->job.password_len, l->started_ms))
+			return accept_login(s);
+	l->next = 0;
+	l->job.password = l->password;
+	l->job.waiting.client = s->peer;
+	l->job.done = hashed;
+	l->job.owner = s;
+	if ((err = submit(s, false)) == ERR_OK)
+		return ERR_OK;
+	auth_log_full(a);
+	return refuse(s, LOGIN_UNAVAILABLE);
+}
+
+int
+login_request(struct session *s, struct wire_in *body)
+{
+	struct ipc_login m;
+	int err;
+
+	if ((err = ipc_get_login(body, &m)) != ERR_OK)
+		return err;
+	s->state = IPC_STATE_WAITING;
+	if (s->auth->stopping || !link_is_up(s->auth) || (s->login = calloc(1, sizeof(*s->login))) == NULL)
+		return refuse(s, LOGIN_UNAVAILABLE);
+	s->login->started_ms = io_now_ms();
+	s->login->mechanism = m.mechanism;
+	return begin(s, &m);
+}

@@ -1,0 +1,17 @@
+#ifndef AUTH_PATTERN_H
+#define AUTH_PATTERN_H
+
+#include <stddef.h>
+
+#include "addr.h"
+
+/* A sender pattern in its one written form; to holds REGISTRY_PATTERN_MAX. ERR_SYNTAX. */
+int	pattern_parse(char *to, const char *text);
+
+/*
+ * The i-th pattern (from 0) that would permit this address; to holds REGISTRY_PATTERN_MAX. ERR_NOTFOUND behind the last. They are
+ * compared without ASCII case.
+ */
+int	pattern_candidate(char *to, const struct addr *a, size_t i);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * The registry's schema as a table of migrations. Pure text; part of the registry library. Invariant: a row that was
+ * released is never changed; the newest version is REGISTRY_VERSION.
+ */
+#include "schema.h"
+
+#include <stddef.h>
+
+#include "registry.h"
+
+/* STRICT: a column holds its type and nothing else. AUTOINCREMENT: a number is never used twice, so that a session can't
+ * take a new account or credential for its old one. NOCASE is ASCII case only. */
+static const char *const migrations[REGISTRY_VERSION] = {
+	[0] = "CREATE TABLE account ("
+	    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	    " name TEXT NOT NULL COLLATE NOCASE UNIQUE,"
+	    " disabled INTEGER NOT NULL CHECK (disabled IN (0, 1)),"
+	    " created_us INTEGER NOT NULL,"
+	    " changed_us INTEGER NOT NULL) STRICT;"
+	    "CREATE TABLE credential ("
+	    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	    " account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,"
+	    " name TEXT NOT NULL COLLATE NOCASE,"
+	    " hash TEXT NOT NULL,"
+	    " changed_us INTEGER NOT NULL,"
+	    " UNIQUE (account, name)) STRICT;"
+	    "CREATE TABLE sender ("
+	    " account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,"
+	    " pattern TEXT NOT NULL COLLATE NOCASE,"
+	    " PRIMARY KEY (account, pattern)) STRICT, WITHOUT ROWID;"
+	    "CREATE TABLE history ("
+	    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	    " time_us INTEGER NOT NULL,"
+	    " what TEXT NOT NULL,"
+	    " account INTEGER NOT NULL,"		/* no reference: it outlives the account */
+	    " account_name TEXT NOT NULL,"
+	    " detail TEXT NOT NULL) STRICT;"
+	    "PRAGMA application_id = 1349481332;"	/* SCHEMA_APPLICATION_ID */
+	    "PRAGMA user_version = 1;",
+};
+
+const char schema_connection[] =
+    "PRAGMA foreign_keys = ON;"
+    "PRAGMA synchronous = FULL;"
+    "PRAGMA temp_store = MEMORY;"
+    "PRAGMA trusted_schema = OFF;"
+    "PRAGMA cell_size_check = ON;"
+    "PRAGMA mmap_size = 0;";
+
+const char schema_empty[] = "PRAGMA journal_mode = WAL;";
+
+const char *
+schema_migration(int from)
+{
+	return from >= 0 && from < REGISTRY_VERSION ? migrations[from] : NULL;
+}

@@ -1,0 +1,91 @@
+#ifndef AUTH_SESSION_H
+#define AUTH_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth.h"
+#include "ipc.h"
+
+struct login;
+
+/* A recipient as it is kept: address and orcpt stand one behind the other in text, each ended by NUL. */
+struct recipient {
+	struct recipient	*next;
+	uint16_t		 local_len, len;
+	uint8_t			 notify;
+	char			 text[];
+};
+
+/* A sender that was approved, with its recipients. */
+struct transaction {
+	struct ipc_sender	 sender;
+	struct recipient	*first, **last;
+	uint64_t		 nrecipients;
+};
+
+/* One client's session, known by its number; its worker asks over watch.fd. */
+struct session {
+	struct session		*next;		/* in its bucket */
+	struct auth		*auth;
+	struct auth_conf	*conf;		/* that it began with */
+	uint64_t		 number;
+	struct netaddr		 peer;
+	enum listener_kind	 listener;
+	struct loop_watch	 watch;
+	enum ipc_state		 state;
+	struct deadline		 deadline;	/* of the login under way */
+	struct login		*login;		/* or NULL */
+	/* after login */
+	uint64_t		 account, credential, changed_us;	/* account 0: none */
+	char			*name;		/* the account's */
+	uint32_t		 generation;	/* of the link that it was granted on */
+	uint32_t		 t;		/* number of the last transaction */
+	struct transaction	*transaction;	/* in IPC_STATE_TRANSACTION */
+};
+
+/* session.c. Takes fd. ERR_NOMEM, ERR_EXISTS, ERR_SYSTEM. */
+int	session_begin(struct auth *a, const struct ipc_session *m, int fd);
+/* Ends it here: its worker sees the end of the socket. */
+void	session_end(struct session *s);
+struct session *session_find(struct auth *a, uint64_t number);
+/* Answers its worker, with fd unless that is -1. On an error the session must end. */
+int	session_answer(struct session *s, const struct wire_out *w, int fd);
+
+/*
+ * login.c. A request's half: ERR_OK, or why the session must end.
+ */
+int	login_request(struct session *s, struct wire_in *body);
+/* Forgets a login under way. */
+void	login_cancel(struct session *s);
+
+/* verdict.c: what a user asks, by the rules of HOUSE: ERR_OK, or why the session must end. */
+int	verdict_sender(struct session *s, struct wire_in *body);
+int	verdict_recipient(struct session *s, struct wire_in *body);
+int	verdict_reset(struct session *s, struct wire_in *body);
+int	verdict_spool(struct session *s, struct wire_in *body);
+/* Whether the session's account may use all of these in a From field. */
+bool	verdict_from(struct auth *a, const struct ipc_from *m);
+
+/* transaction.c */
+int	transaction_begin(struct session *s, const struct ipc_sender *sender);
+void	transaction_end(struct session *s);
+bool	transaction_has(const struct transaction *t, const struct addr *address);
+int	transaction_add(struct transaction *t, const struct ipc_recipient *m);
+/* Takes the last one back. */
+void	transaction_undo(struct transaction *t);
+void	transaction_get(const struct recipient *r, struct ipc_recipient *m);
+
+/* link.c: what the spool is told. ERR_CLOSED when there is no link, ERR_BUSY when it takes nothing now. */
+void	link_init(struct auth *a);
+int	link_open(struct auth *a, int fd);
+bool	link_is_up(const struct auth *a);
+/* A new pair: one end to the spool with the session's grant, the other through fd. */
+int	link_grant(struct session *s, int *fd);
+int	link_put_sender(struct session *s);
+int	link_put_recipient(struct session *s, const struct ipc_recipient *m);
+/* Best effort: a spool that has it still holds an approved envelope that nobody opens. */
+void	link_drop(struct session *s);
+
+#endif

@@ -1,0 +1,37 @@
+#ifndef AUTH_STORE_H
+#define AUTH_STORE_H
+
+#include <limits.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "statements.h"
+
+/* An open registry, for the files of the registry library only. */
+struct registry {
+	sqlite3		*db;
+	sqlite3_stmt	*statements[STATEMENT_COUNT];
+	bool		 in_transaction;	/* between registry_begin() and its end */
+	char		 file[PATH_MAX];
+	char		 reason[PATH_MAX + 512];
+};
+
+/* Resets a statement and binds its parameters by format: 'u' a uint64_t, 's' a text. */
+int	store_bind(struct registry *r, enum statement s, const char *format, ...);
+
+/* One step: 1 with a row, 0 at the end (then it is reset), or an error (reset too). */
+int	store_step(struct registry *r, enum statement s);
+
+/* Leaves off before the end. */
+void	store_end(struct registry *r, enum statement s);
+
+/* Columns of the row; a text longer than size is cut off. */
+uint64_t store_u64(struct registry *r, enum statement s, int column);
+void	store_text(struct registry *r, enum statement s, int column, char *to, size_t size);
+
+/* Notes why a call failed and returns err. */
+int	store_fail(struct registry *r, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+#endif
