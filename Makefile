@@ -38,7 +38,7 @@ INC_admin = -Icommon -Isandbox -Iauth -Ispool -Iadmin
 INC_tests/unit = -Icommon -Iipc -Isandbox -Idaemon/worker -Idaemon/master -Iauth -Ikeys -Ispool -Iadmin -Itests/unit
 
 # One object list a program: what is not in it is not in the program.
-COMMON = buf wire str base64 mem io err log conf addr netaddr instance loop text
+COMMON = buf wire str base64 mem io err log conf conf_load addr netaddr instance loop text
 COMMON_O = $(COMMON:%=common/%.o)
 IPC_O = ipc/ipc.o ipc/fields.o ipc/message_session.o ipc/message_spool.o ipc/message_keys.o ipc/message_plain.o
 SERVICE_O = ipc/service.o

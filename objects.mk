@@ -8,7 +8,7 @@ WORKER_O = daemon/worker/worker.o daemon/worker/sandbox_table.o daemon/worker/se
 	daemon/worker/request.o daemon/worker/cmd_auth.o daemon/worker/cmd_data.o daemon/worker/cmd_ehlo.o \
 	daemon/worker/cmd_help.o daemon/worker/cmd_mail.o daemon/worker/cmd_noop.o daemon/worker/cmd_path.o \
 	daemon/worker/cmd_quit.o daemon/worker/cmd_rcpt.o daemon/worker/cmd_rset.o daemon/worker/cmd_starttls.o \
-	daemon/worker/cmd_vrfy.o daemon/worker/tls.o daemon/worker/provider.o
+	daemon/worker/cmd_vrfy.o daemon/worker/tls.o daemon/worker/tls_context.o daemon/worker/provider.o
 
 REGISTRY_O = auth/registry.o auth/store.o auth/owner.o auth/statements.o auth/schema.o auth/pattern.o auth/password.o
 

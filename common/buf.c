@@ -63,20 +63,17 @@ int
 buf_put_fmt(struct buf *b, const char *fmt, ...)
 {
 	va_list ap;
+	char *text;
 	int n, err;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
 	if (n < 0)
-		return ERR_SYSTEM;
-	if ((err = buf_reserve(b, (size_t)n + 1)) != ERR_OK)
-		return err;
-	va_start(ap, fmt);
-	vsnprintf((char *)b->data + b->len, (size_t)n + 1, fmt, ap);
-	va_end(ap);
-	b->len += (size_t)n;
-	return ERR_OK;
+		return ERR_NOMEM;
+	err = buf_put(b, text, (size_t)n);
+	free(text);
+	return err;
 }
 
 int

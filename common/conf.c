@@ -1,5 +1,5 @@
 /*
- * The configuration: one table of settings, read by inih from one INI file. Pure but for conf_load().
+ * The configuration: one table of settings, read by inih from one INI file. Pure.
  * Run by the master and smtpadm on the file, by services on the text that the master has checked.
  */
 #include "conf.h"
@@ -7,14 +7,10 @@
 #include <ini.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "addr.h"
-#include "buf.h"
 #include "err.h"
-#include "io.h"
 #include "str.h"
 
 static const char *const bool_words[] = { "off", "on", NULL };
@@ -464,56 +460,11 @@ conf_parse(struct conf *c, const char *text, size_t len, struct conf_error *erro
 	for (size_t i = 0; i < NSETTINGS; i++)
 		set_value(c, &settings[i], settings[i].fallback);
 	line = ini_parse_stream(read_line, &p, handle, &p);
-	if (line != 0 && !p.failed) {
+	if (line != 0 && (!p.failed || (line > 0 && (unsigned)line < error->line))) {
+		p.failed = false;
 		p.line = line > 0 ? (unsigned)line : 0;
 		fail(&p, "this line is neither '[section]', 'key = value' nor a comment that starts with #");
 	}
 	check_listeners(&p);
 	return p.failed ? ERR_SYNTAX : ERR_OK;
-}
-
-static int
-explain(struct conf_error *error, const char *what, int err)
-{
-	*error = (struct conf_error){ .line = 0 };
-	snprintf(error->text, sizeof(error->text), "%s: %s", what, err == ERR_NOTFOUND ? "no such file" : err_text(err));
-	return err;
-}
-
-int
-conf_load(struct conf *c, const char *path, char **text, size_t *len, struct conf_error *error)
-{
-	struct buf b;
-	int err;
-
-	buf_init(&b, CONF_FILE_MAX);
-	if ((err = io_read_file(path, &b)) != ERR_OK || (err = buf_put_nul(&b)) != ERR_OK) {
-		buf_free(&b);
-		return explain(error, "the configuration can't be read", err);
-	}
-	err = conf_parse(c, (const char *)b.data, b.len, error);
-	if (text != NULL && err == ERR_OK) {
-		*text = (char *)b.data;
-		*len = b.len;
-		return ERR_OK;
-	}
-	buf_free(&b);
-	return err;
-}
-
-int
-conf_load_fd(struct conf *c, int fd, struct conf_error *error)
-{
-	struct buf b;
-	int err;
-
-	buf_init(&b, CONF_FILE_MAX);
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return explain(error, "the configuration can't be read", ERR_SYSTEM);
-	if ((err = io_read_all(fd, &b)) != ERR_OK)
-		err = explain(error, "the configuration can't be read", err);
-	else
-		err = conf_parse(c, (const char *)b.data, b.len, error);
-	buf_free(&b);
-	return err;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "io.h"
@@ -35,6 +36,8 @@ log_open(const char *name, enum log_level lowest)
 {
 	program = name;
 	lowest_level = lowest;
+	/* Else the first line's gmtime_r(3) would look for /etc/localtime, perhaps from inside a sandbox. */
+	tzset();
 }
 
 static void

@@ -138,6 +138,10 @@ ipc_send(int fd, const struct wire_out *w, const int *fds, size_t nfds, bool wai
 	return ERR_OK;
 }
 
+/*
+ * Takes the descriptors that came. One more than IPC_FDS_MAX can come, since the room for them is rounded up: it is closed and
+ * told, as the kernel closes those beyond.
+ */
 static void
 take_fds(struct msghdr *msg, struct ipc_message *m)
 {
@@ -147,8 +151,17 @@ take_fds(struct msghdr *msg, struct ipc_message *m)
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < n && m->nfds < IPC_FDS_MAX; i++)
-			memcpy(&m->fds[m->nfds++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (m->nfds < IPC_FDS_MAX) {
+				m->fds[m->nfds++] = fd;
+				continue;
+			}
+			io_close(&fd);
+			msg->msg_flags |= MSG_CTRUNC;
+		}
 	}
 }
 

@@ -215,10 +215,15 @@ start_services(struct master *m)
 	const struct service_process *failed;
 
 	services_start(m);
-	run_until(m, is_started, READY_MS);
+	for (uint64_t deadline = io_now_ms() + READY_MS; !is_started(m) && io_now_ms() < deadline;) {
+		loop_run_once(&m->loop, 50);
+		if (services_failed(m) == NULL)
+			services_tick(m, io_now_ms());
+	}
 	if (services_are_ready(m) || m->stopping)
 		return;
 	failed = services_failed(m);
+	m->stopping = true;
 	services_end(m);
 	if (!run_until(m, services_are_gone, 1000))
 		services_kill(m);

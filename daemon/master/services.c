@@ -92,7 +92,7 @@ became_ready(struct service_process *p, const struct ipc_ready *r)
 		failed(p, 78, "the private key does not belong to the certificate: name a matching pair with tls.certificate and tls.key");
 		return;
 	}
-	p->ready = true;
+	p->ready = p->served = true;
 	p->failed = false;
 	log_info("service.ready", "service", names[p->id], "sandbox", sandbox_put_parts(parts, r->parts), NULL);
 	if (p == &m->services.next_keys)
@@ -233,11 +233,14 @@ services_reap(struct master *m, pid_t pid, int status)
 		if (p->pid != pid)
 			continue;
 		/* Its last words first: why it could not start. */
-		if (p->open && !p->failed && !p->ready)
+		if (p->open && !p->failed && !p->served)
 			hear(p, 0);
+		if (!p->failed && !p->served && !m->stopping)
+			failed(p, 70, WIFEXITED(status) && WEXITSTATUS(status) == 69 ?
+			    "its program can't be executed: is the installation complete?" : "it ended while it was starting");
 		p->pid = 0;
 		close_control(p);
-		if (!p->failed && !m->stopping)
+		if (!m->stopping)
 			log_event(LOG_LEVEL_ALARM, 0, "service.died", "service", names[p->id],
 			    WIFSIGNALED(status) ? "signal" : "status",
 			    str_put_u64(number, (uint64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status))), NULL);

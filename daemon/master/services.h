@@ -21,6 +21,7 @@ struct service_process {
 	struct loop_watch	 control;
 	bool			 open;		/* control.fd is open and watched */
 	bool			 ready, failed;
+	bool			 served;	/* was ready at some time */
 	uint8_t			 code;		/* of a failure */
 	char			 reason[IPC_REASON_MAX];
 	uint64_t		 started_ms, retry_ms;

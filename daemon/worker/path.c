@@ -29,7 +29,10 @@ is_word(struct text t, const char *word)
 	return str_is_equal_nocase(t.p, t.n, word, strlen(word));
 }
 
-/* The octets up to the '>' that closes the path, quoted strings respected; false when there is none. */
+/*
+ * The octets up to the '>' that closes the path, quoted strings respected; where a quote is never closed, up to the last one, so
+ * that the path is called malformed and not unbracketed. False when there is none.
+ */
 static bool
 find_closing(struct text t, size_t *len)
 {
@@ -41,6 +44,12 @@ find_closing(struct text t, size_t *len)
 		else if (t.p[i] == '"')
 			quoted = !quoted;
 		else if (t.p[i] == '>' && !quoted) {
+			*len = i;
+			return true;
+		}
+	}
+	for (size_t i = t.n; i-- > 0;) {
+		if (t.p[i] == '>') {
 			*len = i;
 			return true;
 		}

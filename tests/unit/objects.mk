@@ -26,9 +26,24 @@ KEYS_FIXTURE_O = tests/unit/keys_fixture.o keys/load.o keys/judge.o keys/sign.o 
 UNIT_test_keys_judge = keys/judge.o common/wire.o
 UNIT_test_keys_serve = $(KEYS_FIXTURE_O)
 UNIT_LIBS_test_keys_serve = -lcrypto -linih
-UNIT_test_tls = daemon/worker/tls.o daemon/worker/provider.o $(KEYS_FIXTURE_O)
+UNIT_test_tls = daemon/worker/tls.o daemon/worker/tls_context.o daemon/worker/provider.o $(KEYS_FIXTURE_O)
 UNIT_LIBS_test_tls = -lssl -lcrypto -linih -lseccomp
 
 UNIT_test_worker_reply = daemon/worker/reply.o
 UNIT_test_worker_body = daemon/worker/body.o daemon/worker/line.o
 UNIT_test_worker_path = daemon/worker/path.o common/addr.o common/str.o common/err.o
+# These drive the program itself.
+UNIT_test_auth_login = tests/unit/auth_driver.o $(REGISTRY_O) $(IPC_O) $(COMMON_O)
+UNIT_LIBS_test_auth_login = -lsqlite3 -lcrypt -linih
+UNIT_test_auth_mail = tests/unit/auth_driver.o $(REGISTRY_O) $(IPC_O) $(COMMON_O)
+UNIT_LIBS_test_auth_mail = -lsqlite3 -lcrypt -linih
+UNIT_test_auth_faults = tests/unit/auth_driver.o $(REGISTRY_O) $(IPC_O) $(COMMON_O)
+UNIT_LIBS_test_auth_faults = -lsqlite3 -lcrypt -linih
+$(B)/tests/unit/test_auth_login $(B)/tests/unit/test_auth_mail $(B)/tests/unit/test_auth_faults: | $(B)/postern-auth
+UNIT_test_auth_parts = auth/queue.o auth/counters.o auth/deadlines.o auth/remember.o $(COMMON_O)
+UNIT_LIBS_test_auth_parts = -lcrypto -linih
+
+SPOOL_FIXTURE_O = tests/unit/spool_fixture.o $(SPOOLLIB_O) $(IPC_O) $(COMMON_O)
+UNIT_test_spool_service = $(SPOOL_FIXTURE_O)
+UNIT_LIBS_test_spool_service = -lcrypto -linih
+$(B)/tests/unit/test_spool_service: | $(B)/postern-spool

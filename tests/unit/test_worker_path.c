@@ -45,6 +45,7 @@ static const struct mail_case mails[] = {
 	{ "FROM:a@b.example>", PATH_NEEDS_BRACKETS, NULL }, { "FROM:x<a@b.example>", PATH_NEEDS_BRACKETS, NULL },
 	{ "FROM:<a>", PATH_INVALID, NULL }, { "FROM:<@b.example>", PATH_INVALID, NULL }, { "FROM:<a@>", PATH_INVALID, NULL },
 	{ "FROM:<a@b..example>", PATH_INVALID, NULL }, { "FROM:<.a@b.example>", PATH_INVALID, NULL },
+	{ "FROM:<\"a@b.example>", PATH_INVALID, NULL }, { "FROM:<\"a@b.example", PATH_NEEDS_BRACKETS, NULL },
 	{ "FROM:<a b@b.example>", PATH_INVALID, NULL }, { "FROM:<a@b@c>", PATH_INVALID, NULL },
 	{ "FROM:<a@[300.0.0.1]>", PATH_INVALID, NULL }, { "FROM:<a@b.example.>", PATH_INVALID, NULL },
 	{ "FROM:<\xc3\xa4@b.example>", PATH_INVALID, NULL }, { "FROM:<\xff@b.example> SMTPUTF8", PATH_INVALID, NULL },

@@ -1,0 +1,173 @@
+/*
+ * smtpadm account list and show: what the registry knows of people. Runs with the admin's rights, reads only. No hash is ever
+ * shown, only its method.
+ */
+#include "command.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "err.h"
+#include "out.h"
+#include "people.h"
+#include "show.h"
+#include "str.h"
+
+#define CREDENTIALS_MAX 64
+
+static const struct table_column list_columns[] = {
+	{ "ACCOUNT", false, 20 }, { "STATE", false, 0 }, { "SENDERS", true, 0 }, { "CREATED", false, 0 }, { "CHANGED", false, 0 },
+};
+
+struct listing {
+	const struct admin	*a;
+	struct table		 table;
+};
+
+static void
+put_account(struct json *j, const struct registry_account *account)
+{
+	json_put_str(j, "account", account->name);
+	json_put_str(j, "state", account->disabled ? "disabled" : "enabled");
+	json_put_u64(j, "created_time", account->created_us / 1000000);
+	json_put_u64(j, "changed_time", account->changed_us / 1000000);
+}
+
+static int
+list_account(const struct registry_account *account, void *arg)
+{
+	struct listing *l = arg;
+	char text[40];
+	struct json j;
+
+	if (out_is_json()) {
+		json_begin(&j);
+		put_account(&j, account);
+		json_put_u64(&j, "senders", account->senders);
+		json_put_u64(&j, "credentials", account->credentials);
+		json_end(&j, stdout);
+		return 0;
+	}
+	table_add(&l->table, account->name);
+	table_add(&l->table, account->disabled ? "disabled" : "enabled");
+	table_add(&l->table, str_put_u64(text, account->senders));
+	table_add(&l->table, show_time(text, l->a->time, account->created_us));
+	table_add(&l->table, show_time(text, l->a->time, account->changed_us));
+	return 0;
+}
+
+int
+cmd_account_list(struct admin *a)
+{
+	struct listing l = { .a = a };
+	struct registry *r;
+	int code, err;
+
+	if ((code = people_open(a, false, &r)) != EX_OK)
+		return code;
+	table_open(&l.table, list_columns, sizeof(list_columns) / sizeof(list_columns[0]));
+	if ((err = registry_walk_accounts(r, list_account, &l)) != ERR_OK)
+		code = people_fail(r, err, "accounts");
+	if (!out_is_json() && l.table.n == 0 && code == EX_OK)
+		out_say("there is no account; smtpadm account add makes one");
+	table_print(&l.table);
+	registry_close(r);
+	return code;
+}
+
+static int
+show_sender(const struct registry_sender *s, void *arg)
+{
+	struct json *j = arg;
+
+	if (j == NULL) {
+		out_print("sender      %s\n", s->pattern);
+		return 0;
+	}
+	json_open(j, NULL, '{');
+	json_put_str(j, "pattern", s->pattern);
+	json_close(j, '}');
+	return 0;
+}
+
+/* crypt(5)'s prefixes. */
+static const char *
+method_of(const char *hash)
+{
+	static const struct {
+		const char *prefix, *name;
+	} methods[] = { { "$y$", "yescrypt" }, { "$6$", "sha512crypt" }, { "$5$", "sha256crypt" }, { "$2", "bcrypt" } };
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (strncmp(hash, methods[i].prefix, strlen(methods[i].prefix)) == 0)
+			return methods[i].name;
+	return "unknown";
+}
+
+static void
+show_credentials(const struct admin *a, const struct registry_credential *c, size_t n, struct json *j)
+{
+	char text[40];
+
+	if (j != NULL)
+		json_open(j, "credentials", '[');
+	for (size_t i = 0; i < n; i++) {
+		if (j == NULL) {
+			out_print("credential  %s (%s, set %s)\n", c[i].name, method_of(c[i].hash),
+			    show_time(text, a->time, c[i].changed_us));
+			continue;
+		}
+		json_open(j, NULL, '{');
+		json_put_str(j, "name", c[i].name);
+		json_put_str(j, "method", method_of(c[i].hash));
+		json_put_u64(j, "changed_time", c[i].changed_us / 1000000);
+		json_close(j, '}');
+	}
+	if (j != NULL)
+		json_close(j, ']');
+}
+
+static int
+show_account(const struct admin *a, struct registry *r, const struct registry_account *account)
+{
+	static struct registry_credential credentials[CREDENTIALS_MAX];
+	bool is_json = out_is_json();
+	char created[40], changed[40];
+	struct json j;
+	size_t n = 0;
+	int err;
+
+	if ((err = registry_list_credentials(r, account->id, credentials, CREDENTIALS_MAX, &n)) != ERR_OK)
+		return people_fail(r, err, account->name);
+	if (is_json) {
+		json_begin(&j);
+		put_account(&j, account);
+		json_open(&j, "senders", '[');
+	} else {
+		out_print("account     %s\nstate       %s\ncreated     %s\nchanged     %s\n", account->name,
+		    account->disabled ? "disabled" : "enabled", show_time(created, a->time, account->created_us),
+		    show_time(changed, a->time, account->changed_us));
+	}
+	err = registry_walk_senders(r, account->id, show_sender, is_json ? &j : NULL);
+	if (is_json)
+		json_close(&j, ']');
+	show_credentials(a, credentials, n, is_json ? &j : NULL);
+	if (is_json)
+		json_end(&j, stdout);
+	return err == ERR_OK ? EX_OK : people_fail(r, err, account->name);
+}
+
+int
+cmd_account_show(struct admin *a)
+{
+	struct registry_account account;
+	struct registry *r;
+	int code;
+
+	if ((code = people_open(a, false, &r)) != EX_OK)
+		return code;
+	if ((code = people_find(r, a->words[0], &account)) == EX_OK)
+		code = show_account(a, r, &account);
+	registry_close(r);
+	return code;
+}

@@ -1,0 +1,250 @@
+/*
+ * smtpadm queue list, count and verify: messages by filter. Runs as the owner of the spool and only reads.
+ */
+#include "command.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "err.h"
+#include "filter.h"
+#include "out.h"
+#include "queue.h"
+#include "show.h"
+#include "str.h"
+
+static const struct table_column columns[] = {
+	{ "ID", false, 0 }, { "AGE", true, 0 }, { "SIZE", true, 0 }, { "STATE", false, 0 }, { "SENDER", false, 12 },
+	{ "RECIPIENTS", false, 12 },
+};
+
+/* What matched, in the order of the ids. */
+struct matches {
+	struct filter		 filter;
+	struct queue_message	*list;
+	size_t			 n, size;
+	bool			 keep, verify;
+	size_t			 corrupt;
+};
+
+static int
+keep(struct matches *ms, struct queue_message *m)
+{
+	struct queue_message *grown;
+
+	if (ms->n == ms->size) {
+		ms->size = ms->size != 0 ? ms->size * 2 : 64;
+		if ((grown = realloc(ms->list, ms->size * sizeof(*grown))) == NULL)
+			return ERR_NOMEM;
+		ms->list = grown;
+	}
+	ms->list[ms->n++] = *m;
+	return ERR_OK;
+}
+
+/* Outside failed/, where corrupt files are set aside, one is news. */
+static void
+complain(struct matches *ms, const struct queue_message *m, int err)
+{
+	ms->corrupt++;
+	out_fix("smtpadm queue list --state failed");
+	out_fail(EX_DATAERR, "corrupt", "the message file %s/%s: %s", spool_folder_name(m->folder), m->file, err_text(err));
+}
+
+static int
+visit(const struct spool_entry *e, void *arg)
+{
+	struct matches *ms = arg;
+	struct queue_message m;
+	int err;
+
+	queue_read(e, &m);
+	if (m.err == ERR_NOMEM)
+		return ERR_NOMEM;
+	if (!filter_matches(&ms->filter, &m)) {
+		queue_free(&m);
+		return 0;
+	}
+	if (m.err != ERR_OK && m.folder != SPOOL_FAILED)
+		complain(ms, &m, m.err);
+	else if (ms->verify && m.err == ERR_OK && (err = spool_verify(e->fd)) != ERR_OK)
+		complain(ms, &m, err);
+	if (ms->keep) {
+		if ((err = keep(ms, &m)) != ERR_OK)
+			queue_free(&m);
+		return err;
+	}
+	ms->n++;
+	queue_free(&m);
+	return 0;
+}
+
+static int
+find(struct admin *a, struct matches *ms)
+{
+	struct spool_dirs d;
+	int code, err;
+
+	if ((code = filter_open(&ms->filter, a)) != EX_OK || (code = queue_open(a, &d)) != EX_OK)
+		return code;
+	if ((err = spool_walk(&d, visit, ms)) != ERR_OK)
+		code = out_fail(admin_code(err), admin_name(err), "the spool can't be read: %s", err_text(err));
+	spool_close(&d);
+	return code;
+}
+
+/* 0, 1 when filters matched nothing, 65 when something is corrupt. */
+static int
+verdict(const struct matches *ms)
+{
+	if (ms->corrupt != 0)
+		return EX_DATAERR;
+	return ms->n == 0 && ms->filter.any ? EX_NO : EX_OK;
+}
+
+static int
+by_age(const void *x, const void *y)
+{
+	const struct queue_message *a = x, *b = y;
+
+	if (a->envelope.arrival_us != b->envelope.arrival_us)
+		return a->envelope.arrival_us < b->envelope.arrival_us ? -1 : 1;
+	return strcmp(a->envelope.id, b->envelope.id);
+}
+
+static int
+by_size(const void *x, const void *y)
+{
+	const struct queue_message *a = x, *b = y;
+
+	if (a->envelope.message_size != b->envelope.message_size)
+		return a->envelope.message_size > b->envelope.message_size ? -1 : 1;
+	return by_age(x, y);
+}
+
+static int
+by_account(const void *x, const void *y)
+{
+	const struct queue_message *a = x, *b = y;
+	int order = strcmp(a->envelope.account != NULL ? a->envelope.account : "",
+	    b->envelope.account != NULL ? b->envelope.account : "");
+
+	return order != 0 ? order : by_age(x, y);
+}
+
+/* Until there is delivery, every message is due since it came: next is age. */
+static const struct {
+	const char	*word;
+	int		(*compare)(const void *, const void *);
+} orders[] = { { "age", by_age }, { "next", by_age }, { "size", by_size }, { "account", by_account } };
+
+static int
+parse_order(const struct admin *a, int (**compare)(const void *, const void *), uint64_t *limit)
+{
+	const char *order = admin_value(a, OPT_SORT), *text = admin_value(a, OPT_LIMIT);
+	size_t i = 0;
+
+	*limit = UINT64_MAX;
+	if (text != NULL && str_parse_u64(text, strlen(text), UINT64_MAX, limit) != ERR_OK)
+		return out_fail(EX_USAGE, "usage", "--limit takes a number, not '%s'", text);
+	while (order != NULL && i < 4 && strcmp(orders[i].word, order) != 0)
+		i++;
+	if (i == 4)
+		return out_fail(EX_USAGE, "usage", "--sort is age, next, size or account, not '%s'", order);
+	*compare = orders[i].compare;
+	return EX_OK;
+}
+
+static void
+add_row(struct table *t, const struct queue_message *m, enum time_style style)
+{
+	const struct spool_envelope *e = &m->envelope;
+	char text[400];
+
+	table_add(t, e->id[0] != 0 ? e->id : m->file);
+	if (m->err != ERR_OK) {
+		table_add(t, "-");
+		table_add(t, "-");
+		table_add(t, queue_state(m->folder));
+		table_add(t, "(corrupt)");
+		table_add(t, m->file);
+		return;
+	}
+	table_add(t, style == TIME_DEFAULT ? show_age(text, e->arrival_us) : show_time(text, style, e->arrival_us));
+	table_add(t, show_size(text, e->message_size));
+	table_add(t, queue_state(m->folder));
+	table_add(t, e->sender[0] != 0 ? e->sender : "<>");
+	if (e->nrecipients > 1)
+		snprintf(text, sizeof(text), "%.350s +%zu", e->recipients[0].address, e->nrecipients - 1);
+	else
+		snprintf(text, sizeof(text), "%.350s", e->nrecipients == 1 ? e->recipients[0].address : "-");
+	table_add(t, text);
+}
+
+int
+cmd_queue_list(struct admin *a)
+{
+	struct matches ms = { .keep = true };
+	int (*compare)(const void *, const void *) = by_age;
+	uint64_t limit;
+	struct table t;
+	int code;
+
+	if ((code = parse_order(a, &compare, &limit)) != EX_OK)
+		return code;
+	code = find(a, &ms);
+	if (ms.n != 0)
+		qsort(ms.list, ms.n, sizeof(ms.list[0]), compare);
+	table_open(&t, columns, sizeof(columns) / sizeof(columns[0]));
+	for (size_t i = 0; i < ms.n; i++) {
+		if (i < limit && code == EX_OK) {
+			if (out_is_json())
+				queue_put_json(&ms.list[i]);
+			else
+				add_row(&t, &ms.list[i], a->time);
+		}
+		queue_free(&ms.list[i]);
+	}
+	table_print(&t);
+	free(ms.list);
+	if (code != EX_OK)
+		return code;
+	if (ms.n == 0)
+		out_say("no message%s", ms.filter.any ? " matches" : " is in the queue");
+	return verdict(&ms);
+}
+
+static int
+count(struct admin *a, bool verify)
+{
+	struct matches ms = { .verify = verify };
+	struct json j;
+	int code = find(a, &ms);
+
+	if (code != EX_OK)
+		return code;
+	if (out_is_json()) {
+		json_begin(&j);
+		json_put_u64(&j, "count", ms.n);
+		if (verify)
+			json_put_u64(&j, "corrupt", ms.corrupt);
+		json_end(&j, stdout);
+	} else if (verify) {
+		printf("%zu read, %zu corrupt\n", ms.n, ms.corrupt);
+	} else {
+		printf("%zu\n", ms.n);
+	}
+	return verdict(&ms);
+}
+
+int
+cmd_queue_count(struct admin *a)
+{
+	return count(a, false);
+}
+
+int
+cmd_queue_verify(struct admin *a)
+{
+	return count(a, true);
+}

@@ -1,0 +1,248 @@
+/*
+ * smtpadm setup: an instance with everything that posternd needs. Runs as root or as an ordinary user. Invariant: all that can be
+ * refused is refused before the first change; what is there stays, and each thing replaced on request is named.
+ */
+#include "command.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "netaddr.h"
+#include "out.h"
+#include "people.h"
+#include "process.h"
+#include "setup.h"
+#include "spool.h"
+#include "str.h"
+
+static const char *const certificate_words[] = { "none", "kept", "made", "copied" };
+static const char *const account_words[] = { "none", "kept", "added", "password changed" };
+
+static int
+find_account(struct setup *s, bool *exists)
+{
+	struct registry_account account;
+	struct registry *r;
+	int code, err;
+
+	*exists = false;
+	if (s->is_fresh)
+		return EX_OK;
+	if ((code = people_open(s->a, false, &r)) != EX_OK)
+		return code;
+	err = registry_find_account(r, s->account_name, &account);
+	*exists = err == ERR_OK;
+	if (err != ERR_OK && err != ERR_NOTFOUND)
+		code = people_fail(r, err, s->account_name);
+	registry_close(r);
+	return code;
+}
+
+static int
+plan_account(struct setup *s)
+{
+	const char *given = admin_value(s->a, OPT_ACCOUNT);
+	char typed[REGISTRY_NAME_MAX] = "";
+	size_t at = 0, n = 0;
+	struct stat st;
+	bool exists;
+	int code;
+
+	s->is_fresh = stat(s->a->in.registry_file, &st) != 0;
+	while (admin_next(s->a, OPT_ACCOUNT, &at) != NULL)
+		n++;
+	if (n > 1) {
+		out_fix("smtpadm account add ACCOUNT for each of the others");
+		return out_fail(EX_USAGE, "usage", "setup makes one account");
+	}
+	if (given == NULL && admin_has(s->a, OPT_PASSWORD_STDIN))
+		return out_fail(EX_USAGE, "usage", "--password-stdin needs --account");
+	if (given == NULL && admin_has_terminal() && s->is_fresh &&
+	    admin_ask("First account, such as alice@example.org (empty: none): ", true, typed, sizeof(typed)) && typed[0] != 0)
+		given = typed;
+	if (given == NULL)
+		return EX_OK;
+	if ((code = people_check_name(given)) != EX_OK)
+		return code;
+	str_fmt(s->account_name, sizeof(s->account_name), "%s", given);
+	if ((code = find_account(s, &exists)) != EX_OK)
+		return code;
+	s->account = !exists ? ACCOUNT_ADDED : admin_has(s->a, OPT_PASSWORD_STDIN) ? ACCOUNT_CHANGED : ACCOUNT_KEPT;
+	if (s->account == ACCOUNT_KEPT)
+		return EX_OK;
+	if (admin_has(s->a, OPT_PASSWORD_STDIN))
+		code = secret_read(&s->secret);
+	else if (admin_has_terminal())
+		code = secret_ask(s->account_name, &s->secret);
+	else
+		code = secret_generate(&s->secret);
+	return code;
+}
+
+/* In one transaction; the account may have come or gone since it was looked for. */
+static int
+write_account(struct setup *s)
+{
+	struct registry_account account;
+	struct registry *r;
+	uint64_t id;
+	int code, err;
+
+	if (s->account == ACCOUNT_NONE || s->account == ACCOUNT_KEPT)
+		return EX_OK;
+	if ((code = secret_hash(&s->secret)) != EX_OK || (code = people_open(s->a, true, &r)) != EX_OK)
+		return code;
+	if ((err = registry_begin(r)) == ERR_OK && (err = registry_find_account(r, s->account_name, &account)) == ERR_OK) {
+		struct registry_credential c[1];
+		size_t n = 0;
+
+		/* The same password again is no change: sessions and remembered logins stay. */
+		if (registry_list_credentials(r, account.id, c, 1, &n) == ERR_OK && n == 1 && strcmp(c[0].name, "password") == 0 &&
+		    password_matches(s->secret.text, s->secret.len, c[0].hash))
+			s->account = ACCOUNT_KEPT;
+		else
+			err = registry_set_credential(r, account.id, "password", s->secret.hash);
+	} else if (err == ERR_NOTFOUND) {
+		err = registry_add_account(r, s->account_name, s->secret.hash, &id);
+	}
+	code = people_end(r, err == ERR_OK ? EX_OK : people_fail(r, err, s->account_name));
+	registry_close(r);
+	return code;
+}
+
+static int
+make_all(struct setup *s)
+{
+	char spool[PATH_MAX];
+	int code, err;
+
+	if ((code = setup_make_folders(s)) != EX_OK)
+		return code;
+	if (s->file_changed && (code = conffile_save(&s->file)) != EX_OK)
+		return code;
+	if ((err = registry_create(&s->a->in, &s->ids)) != ERR_OK && err != ERR_EXISTS)
+		return people_fail(NULL, err, s->a->in.registry_file);
+	if (instance_spool(&s->a->in, &s->conf, spool) != ERR_OK)
+		return out_fail(EX_CONFIG, "configuration", "spool.path is too long");
+	if ((err = spool_create(spool, &s->ids)) != ERR_OK)
+		return out_fail(admin_code(err), admin_name(err), "the spool %s: %s", spool, err_text(err));
+	return write_account(s);
+}
+
+static void
+report_json(const struct setup *s)
+{
+	char text[NETADDR_TEXT];
+	struct json j;
+
+	json_begin(&j);
+	json_put_str(&j, "root", s->a->in.root[0] != 0 ? s->a->in.root : NULL);
+	json_put_bool(&j, "dry_run", s->a->dry_run);
+	json_put_str(&j, "configuration", s->a->in.conf_file);
+	json_put_str(&j, "hostname", s->conf.hostname);
+	json_open(&j, "certificate", '{');
+	json_put_str(&j, "file", s->certificate != CERTIFICATE_NONE ? s->chain_path : NULL);
+	json_put_str(&j, "action", certificate_words[s->certificate]);
+	json_close(&j, '}');
+	json_open(&j, "account", '{');
+	json_put_str(&j, "account", s->account != ACCOUNT_NONE ? s->account_name : NULL);
+	json_put_str(&j, "action", account_words[s->account]);
+	if (s->secret.generated && s->account == ACCOUNT_ADDED && !s->a->dry_run)
+		json_put_str(&j, "password", s->secret.text);
+	json_close(&j, '}');
+	json_open(&j, "listeners", '[');
+	for (size_t i = 0; i < s->conf.nlisteners; i++) {
+		json_open(&j, NULL, '{');
+		json_put_str(&j, "name", s->conf.listeners[i].name);
+		json_put_str(&j, "kind", conf_listener_kind(s->conf.listeners[i].kind));
+		json_put_str(&j, "address", netaddr_put(text, &s->conf.listeners[i].address));
+		json_close(&j, '}');
+	}
+	json_close(&j, ']');
+	json_end(&j, stdout);
+}
+
+static void
+report_listeners(const struct setup *s)
+{
+	static const char *const security[] = {
+		[LISTENER_SUBMISSION] = "STARTTLS", [LISTENER_SUBMISSIONS] = "SSL/TLS", [LISTENER_PLAIN] = "none",
+	};
+
+	out_print("\nSettings for a mail program:\n");
+	for (size_t i = 0; i < s->conf.nlisteners; i++) {
+		const struct conf_listener *l = &s->conf.listeners[i];
+		char host[NETADDR_TEXT];
+		bool named = l->kind != LISTENER_PLAIN && !netaddr_is_loopback(&l->address);
+
+		/* On loopback the address is what a program here needs; the certificate names the host name. */
+		out_print("  outgoing server %s, port %u, security %s\n", named ? s->conf.hostname : netaddr_put_host(host, &l->address),
+		    (unsigned)l->address.port, security[l->kind]);
+	}
+	out_print("  user name %s, its password, authentication \"normal password\"\n",
+	    s->account != ACCOUNT_NONE ? s->account_name : "of the account");
+}
+
+static void
+report(const struct setup *s)
+{
+	const struct instance *in = &s->a->in;
+	char spool[PATH_MAX];
+	pid_t pid;
+
+	if (out_is_json()) {
+		report_json(s);
+		return;
+	}
+	instance_spool(in, &s->conf, spool);
+	out_print("Configuration  %s%s\n", in->conf_file, s->file_changed ? "" : " (as it was)");
+	out_print("Host name      %s\n", s->conf.hostname);
+	out_print("Certificate    %s (%s)\n", s->certificate != CERTIFICATE_NONE ? s->chain_path : "-", certificate_words[s->certificate]);
+	out_print("Registry       %s\nSpool          %s\n", in->registry_file, spool);
+	if (s->account != ACCOUNT_NONE)
+		out_print("Account        %s (%s)\n", s->account_name, account_words[s->account]);
+	if (s->secret.generated && s->account == ACCOUNT_ADDED)
+		out_print("Password       %s\n", s->a->dry_run ? "(would be made)" : s->secret.text);
+	report_listeners(s);
+	if (s->a->dry_run) {
+		out_print("\nDry run: nothing was changed.\n");
+		return;
+	}
+	if (process_find_master(s->a, &pid))
+		out_print("\nNext: %sreload\n", out_program());
+	else if (in->root[0] != 0)
+		out_print("\nNext: posternd --root %s\n", in->root);
+	else
+		out_print("\nNext: posternd\n");
+	if (s->account == ACCOUNT_NONE && s->is_fresh)
+		out_print("      %saccount add ACCOUNT\n", out_program());
+}
+
+int
+cmd_setup(struct admin *a)
+{
+	static struct setup s;
+	int code;
+
+	s.a = a;
+	buf_init(&s.chain, 1024 * 1024);
+	buf_init(&s.key, 1024 * 1024);
+	if ((code = conffile_open(&s.file, a)) != EX_OK)
+		return code;
+	if ((code = setup_plan_conf(&s)) != EX_OK)
+		goto out;
+	instance_ids(&a->in, &s.conf, &s.ids);
+	if ((code = setup_plan_certificate(&s)) != EX_OK || (code = plan_account(&s)) != EX_OK)
+		goto out;
+	if (a->dry_run || (code = make_all(&s)) == EX_OK)
+		report(&s);
+out:
+	secret_wipe(&s.secret);
+	conffile_close(&s.file);
+	buf_free(&s.chain);
+	buf_wipe(&s.key);
+	return code;
+}

@@ -1,0 +1,68 @@
+#ifndef ADMIN_COMMAND_H
+#define ADMIN_COMMAND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "admin.h"
+
+/* One row of the table of commands. */
+struct command {
+	const char	*noun, *verb;	/* verb NULL: a question without one, such as status */
+	int		(*run)(struct admin *a);
+	unsigned	 min, max;	/* words behind the verb */
+	uint64_t	 options;	/* beside the global ones: OPT(...) bits */
+	const char	*arguments;	/* for the help */
+	const char	*help;		/* one sentence */
+};
+
+struct option {
+	const char	*name;		/* without dashes */
+	char		 letter;	/* or 0 */
+	const char	*value;		/* what its value is called, NULL: it has none */
+	bool		 repeats;
+	const char	*help;
+};
+
+#define OPTIONS_GLOBAL (OPT(ROOT) | OPT(JSON) | OPT(QUIET) | OPT(VERBOSE) | OPT(DRY_RUN) | OPT(YES) | OPT(COLOR) | OPT(TIME) | \
+    OPT(HELP) | OPT(VERSION))
+#define OPTIONS_FILTER (OPT(ID) | OPT(ACCOUNT) | OPT(FROM) | OPT(TO) | OPT(DOMAIN) | OPT(STATE) | OPT(OLDER) | OPT(NEWER) | \
+    OPT(SIZE) | OPT(ALL))
+
+extern const struct option command_options[OPT_COUNT];
+
+/*
+ * Finds the row for the leading words, synonyms included; *used is how many of them name it. Says what is wrong and returns NULL
+ * when there is none.
+ */
+const struct command *command_find(const char *const *words, size_t nwords, size_t *used);
+
+/* Help to standard output: the overview, a noun's, or one command's, as far as the words go. Exit code. */
+int	command_help(const char *const *words, size_t nwords);
+
+int	cmd_setup(struct admin *a);
+int	cmd_status(struct admin *a);
+int	cmd_reload(struct admin *a);
+int	cmd_account_add(struct admin *a);
+int	cmd_account_list(struct admin *a);
+int	cmd_account_show(struct admin *a);
+int	cmd_account_remove(struct admin *a);
+int	cmd_account_disable(struct admin *a);
+int	cmd_account_enable(struct admin *a);
+int	cmd_account_passwd(struct admin *a);
+int	cmd_sender_add(struct admin *a);
+int	cmd_sender_list(struct admin *a);
+int	cmd_sender_remove(struct admin *a);
+int	cmd_config_show(struct admin *a);
+int	cmd_config_get(struct admin *a);
+int	cmd_config_set(struct admin *a);
+int	cmd_config_explain(struct admin *a);
+int	cmd_config_check(struct admin *a);
+int	cmd_queue_list(struct admin *a);
+int	cmd_queue_count(struct admin *a);
+int	cmd_queue_show(struct admin *a);
+int	cmd_queue_cat(struct admin *a);
+int	cmd_queue_verify(struct admin *a);
+int	cmd_selftest_sandbox(struct admin *a);
+
+#endif

@@ -1,0 +1,20 @@
+#ifndef ADMIN_PEOPLE_H
+#define ADMIN_PEOPLE_H
+
+#include <stdbool.h>
+
+#include "admin.h"
+#include "registry.h"
+
+/* Opens the instance's registry. Exit code, having said why; *r is then NULL. */
+int	people_open(const struct admin *a, bool writable, struct registry **r);
+/* An account by its name; 67 when there is none. */
+int	people_find(struct registry *r, const char *name, struct registry_account *account);
+/* Says why a call on the registry failed and returns the exit code. */
+int	people_fail(struct registry *r, int err, const char *doing);
+/* Whether this may be the name of an account; 65 when not. */
+int	people_check_name(const char *name);
+/* Commits, or rolls back when code is not 0; returns code, or why the commit failed. */
+int	people_end(struct registry *r, int code);
+
+#endif

@@ -1,0 +1,21 @@
+#ifndef SPOOL_LINK_H
+#define SPOOL_LINK_H
+
+struct message;
+struct spooler;
+
+/* The socket to auth. */
+
+/* A new one replaces the old, of which everything that waits is read first. */
+void	link_replace(struct spooler *sp, int fd);
+
+/* Reads all that waits. */
+void	link_drain(struct spooler *sp);
+
+/* Asks about a message's header From, at once or as soon as there is room. */
+void	link_ask_from(struct spooler *sp, struct message *m);
+
+/* Tells whether there is room for mail. */
+void	link_tell_storage(struct spooler *sp);
+
+#endif

@@ -1,0 +1,276 @@
+/*
+ * The life of a message in postern-spool: opened, taken, committed or dropped; what waits for the disk goes to the commit
+ * threads, what waits for auth to the link. Run by the loop, which owns every message that has no job under way.
+ * Invariant: a committed message ends in exactly one verdict, after its job; an open one leaves nothing behind.
+ */
+#include "message.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "envelope.h"
+#include "err.h"
+#include "format.h"
+#include "io.h"
+#include "link.h"
+#include "log.h"
+#include "name.h"
+#include "session.h"
+#include "spooler.h"
+#include "str.h"
+
+#define FLUSH_AT (256 * 1024)		/* octets that gather in memory before they go to the file */
+#define FROM_PATIENCE_MS 10000		/* for auth's answer, from COMMIT on */
+
+static const char *const reasons[] = {
+	[COMMIT_STORED] = "none", [COMMIT_NO_STORAGE] = "no_storage", [COMMIT_TOO_BIG] = "too_big",
+	[COMMIT_BAD_OCTETS] = "bad_octets", [COMMIT_MALFORMED] = "malformed",
+	[COMMIT_SENDER_NOT_ALLOWED] = "sender_not_allowed", [COMMIT_NO_RECIPIENTS] = "no_recipients",
+	[COMMIT_ERROR] = "error",
+};
+
+struct message *
+message_find(struct spooler *sp, uint64_t session, uint32_t t)
+{
+	struct message *m = sp->messages;
+
+	while (m != NULL && (m->session_id != session || m->t != t || m->is_abandoned))
+		m = m->next;
+	return m;
+}
+
+static void
+forget(struct message *m)
+{
+	if (m->next != NULL)
+		m->next->previous = m->previous;
+	if (m->previous != NULL)
+		m->previous->next = m->next;
+	else
+		m->sp->messages = m->next;
+	if (m->session != NULL)
+		m->session->message = NULL;
+	transaction_end(&m->transaction);
+	assembly_free(&m->assembly);
+	free(m);
+}
+
+static void
+log_verdict(const struct message *m, enum commit_verdict verdict)
+{
+	char size[21], recipients[21], ms[21], t[21];
+
+	str_put_u64(size, m->assembly.taken);
+	str_put_u64(recipients, m->nrecipients);
+	str_put_u64(ms, io_now_ms() - m->opened_ms);
+	str_put_u64(t, m->t);
+	if (verdict == COMMIT_STORED)
+		log_event(LOG_LEVEL_INFO, m->session_id, "message.stored", "id", m->id, "account", m->account, "transaction", t,
+		    "size", size, "recipients", recipients, "ms", ms, NULL);
+	else
+		log_event(LOG_LEVEL_INFO, m->session_id, "message.refused", "reason", reasons[verdict], "account", m->account,
+		    "transaction", t, "size", size, "recipients", recipients, "ms", ms, NULL);
+}
+
+/* The verdict is final: tells whoever asks, now or later. */
+static void
+conclude(struct message *m, enum commit_verdict verdict)
+{
+	struct session *s = m->session, *asking = session_find(m->sp, m->session_id);
+	bool stored = verdict == COMMIT_STORED;
+
+	log_verdict(m, verdict);
+	if (s != NULL)
+		session_answer_commit(s, m, verdict);
+	else if (outcome_note(&m->sp->outcomes, m->session_id, m->t, stored, stored ? m->id : "", io_now_ms()) != ERR_OK)
+		log_event(LOG_LEVEL_ERROR, m->session_id, "spool.no_memory", "id", m->id, NULL);
+	if (asking != NULL && asking != s && asking->asks && asking->asked_t == m->t)
+		session_answer_outcome(asking, m->t, stored, stored ? m->id : "");
+	forget(m);
+}
+
+/* Does the next thing that can be done; what is waited for calls it again. */
+static void
+advance(struct message *m)
+{
+	struct assembly *a = &m->assembly;
+
+	if (m->job.kind != JOB_NONE)
+		return;
+	if (m->is_committed && a->fault == COMMIT_STORED && m->sp->is_low)
+		assembly_fail(a, COMMIT_NO_STORAGE);
+	if (m->is_committed && a->fault == COMMIT_STORED && m->from == FROM_LOST)
+		assembly_fail(a, COMMIT_ERROR);
+	if (m->is_abandoned || a->fault != COMMIT_STORED) {
+		if (m->transaction.fd >= 0)
+			pool_submit(&m->sp->pool, &m->job, JOB_DISCARD);
+		else if (m->is_abandoned)
+			forget(m);
+		else if (m->is_committed)
+			conclude(m, a->fault);
+		return;
+	}
+	if (!m->is_committed) {
+		if (a->out.len < FLUSH_AT)
+			return;
+		session_pause(m->session);
+		pool_submit(&m->sp->pool, &m->job, JOB_WRITE);
+	} else if (m->from != FROM_ASKED && m->from != FROM_UNSENT) {
+		pool_submit(&m->sp->pool, &m->job, JOB_COMMIT);
+	}
+}
+
+/* Names the file and begins it. A fault on an error. */
+static void
+begin_file(struct message *m, const struct session *s, const struct envelope *e)
+{
+	struct assembly *a = &m->assembly;
+	struct header_repair repair = { .id = m->id, .host = m->host, .sender = m->sender, .tls = s->tls,
+	    .smtputf8 = e->smtputf8 };
+	struct name name = { .session = s->id, .t = m->t };
+	char text[SPOOL_NAME_MAX];
+
+	if (id_next(&m->sp->ids, io_now_us(), m->id, &repair.arrival_us) != ERR_OK) {
+		assembly_fail(a, COMMIT_ERROR);
+		return;
+	}
+	name.seconds = repair.arrival_us / 1000000;
+	memcpy(name.id, m->id, sizeof(m->id));
+	name_put(text, &name, m->host);
+	if (transaction_begin(&m->transaction, &m->sp->dirs, &m->sp->new_sync, m->sp->digest, text) != ERR_OK)
+		assembly_fail(a, COMMIT_ERROR);
+	else
+		assembly_begin(a, &repair, m->account, s->id, m->t, &e->lines);
+}
+
+struct message *
+message_open(struct session *s, struct envelope *e, uint32_t t)
+{
+	struct message *m = calloc(1, sizeof(*m));
+	char number[21];
+
+	if (m == NULL)
+		return NULL;
+	*m = (struct message){ .next = s->sp->messages, .sp = s->sp, .session = s, .session_id = s->id, .t = t,
+	    .nrecipients = e->nrecipients, .opened_ms = io_now_ms(), .transaction.fd = -1 };
+	m->job = (struct job){ .transaction = &m->transaction, .data = &m->assembly.out, .owner = m };
+	memcpy(m->account, s->account, sizeof(m->account));
+	memcpy(m->sender, e->sender, sizeof(m->sender));
+	memcpy(m->host, s->sp->service.conf.hostname, sizeof(m->host));
+	m->assembly.limit = e->message_size;
+	m->assembly.check_header = e->check_header;
+	if (!e->is_pending || e->t != t || e->is_broken || !format_is_value(m->account)) {
+		/* As after a restart of this service between the envelope and OPEN: nothing is lost, the client tries again. */
+		log_event(LOG_LEVEL_WARNING, s->id, "envelope.missing", "transaction", str_put_u64(number, t), NULL);
+		assembly_fail(&m->assembly, COMMIT_ERROR);
+	} else if (e->nrecipients == 0) {
+		assembly_fail(&m->assembly, COMMIT_NO_RECIPIENTS);
+	} else {
+		begin_file(m, s, e);
+	}
+	envelope_drop(e);
+	if (m->next != NULL)
+		m->next->previous = m;
+	s->sp->messages = m;
+	s->message = m;
+	return m;
+}
+
+static void
+ask_from(struct message *m)
+{
+	if (m->assembly.from != NULL && m->from == FROM_UNASKED) {
+		m->assembly.from->session = m->session_id;
+		m->assembly.from->t = m->t;
+		link_ask_from(m->sp, m);
+	}
+}
+
+void
+message_take(struct message *m, const uint8_t *p, size_t n)
+{
+	assembly_take(&m->assembly, p, n);
+	ask_from(m);
+	advance(m);
+}
+
+void
+message_commit(struct message *m)
+{
+	m->is_committed = true;
+	m->committed_ms = io_now_ms();
+	assembly_end(&m->assembly);
+	ask_from(m);
+	advance(m);
+}
+
+void
+message_leave(struct message *m)
+{
+	m->session->message = NULL;
+	m->session = NULL;
+	if (!m->is_committed) {
+		m->is_abandoned = true;
+		advance(m);
+	}
+}
+
+static void
+log_failure(const struct message *m, enum log_level level, const char *event)
+{
+	log_event(level, m->session_id, event, "id", m->id, "file", m->transaction.name, "call", m->transaction.failed, "error",
+	    strerror(m->transaction.error), NULL);
+}
+
+void
+message_finish_job(struct message *m)
+{
+	enum job_kind kind = m->job.kind;
+	struct session *s = m->session;
+
+	m->job.kind = JOB_NONE;
+	if (m->job.err != ERR_OK) {
+		log_failure(m, LOG_LEVEL_ERROR, "spool.write_failed");
+		if (m->transaction.stuck)
+			log_failure(m, LOG_LEVEL_ALARM, "spool.refused_message_remains");
+		assembly_fail(&m->assembly, m->job.err == ERR_FULL ? COMMIT_NO_STORAGE : COMMIT_ERROR);
+		buf_free(&m->assembly.out);
+	}
+	if (kind == JOB_COMMIT) {
+		conclude(m, m->assembly.fault);
+		return;
+	}
+	advance(m);
+	if (s != NULL)
+		session_resume(s);
+}
+
+void
+message_judge(struct message *m, bool allowed)
+{
+	if (m->from != FROM_ASKED)
+		return;
+	m->from = FROM_ALLOWED;
+	free(m->assembly.from);
+	m->assembly.from = NULL;
+	if (!allowed)
+		assembly_fail(&m->assembly, COMMIT_SENDER_NOT_ALLOWED);
+	advance(m);
+}
+
+void
+message_lose_link(struct message *m)
+{
+	if (m->from != FROM_ASKED && m->from != FROM_UNSENT)
+		return;
+	m->from = FROM_LOST;
+	advance(m);
+}
+
+void
+message_tick(struct message *m, uint64_t now_ms)
+{
+	if (m->is_committed && now_ms - m->committed_ms > FROM_PATIENCE_MS)
+		message_lose_link(m);
+}

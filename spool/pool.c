@@ -1,0 +1,121 @@
+/*
+ * The commit threads of postern-spool and their two queues. Invariant: a job is in one queue or in one thread, and its owner is
+ * touched by nobody else meanwhile.
+ */
+#include "pool.h"
+
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "transaction.h"
+
+static void
+perform(struct job *j)
+{
+	switch (j->kind) {
+	case JOB_WRITE:
+		j->err = transaction_write(j->transaction, j->data);
+		break;
+	case JOB_COMMIT:
+		j->err = transaction_commit(j->transaction, j->data);
+		break;
+	case JOB_DISCARD:
+		transaction_discard(j->transaction);
+		j->err = ERR_OK;
+		break;
+	case JOB_NONE:
+		break;
+	}
+}
+
+static void *
+work(void *arg)
+{
+	struct pool *p = arg;
+
+	pthread_mutex_lock(&p->mutex);
+	p->running++;
+	pthread_cond_signal(&p->is_running);
+	for (;;) {
+		struct job *j = p->first;
+
+		if (j == NULL) {
+			pthread_cond_wait(&p->has_work, &p->mutex);
+			continue;
+		}
+		p->first = j->next;
+		pthread_mutex_unlock(&p->mutex);
+		perform(j);
+		pthread_mutex_lock(&p->mutex);
+		j->next = p->done;
+		p->done = j;
+		if (j->next == NULL) {
+			const uint64_t one = 1;
+			ssize_t n = write(p->event_fd, &one, sizeof(one));
+
+			(void)n;
+		}
+	}
+	return NULL;
+}
+
+int
+pool_start(struct pool *p, size_t threads)
+{
+	*p = (struct pool){ .event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	if (p->event_fd < 0 || pthread_mutex_init(&p->mutex, NULL) != 0 || pthread_cond_init(&p->has_work, NULL) != 0 ||
+	    pthread_cond_init(&p->is_running, NULL) != 0)
+		return ERR_SYSTEM;
+	for (size_t i = 0; i < threads; i++) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, NULL, work, p) != 0)
+			return ERR_SYSTEM;
+		pthread_detach(thread);
+	}
+	/* What the C library does as a thread begins (rseq, set_robust_list) is not permitted once the filter is on. */
+	pthread_mutex_lock(&p->mutex);
+	while (p->running < threads)
+		pthread_cond_wait(&p->is_running, &p->mutex);
+	pthread_mutex_unlock(&p->mutex);
+	return ERR_OK;
+}
+
+void
+pool_submit(struct pool *p, struct job *j, enum job_kind kind)
+{
+	j->kind = kind;
+	j->next = NULL;
+	pthread_mutex_lock(&p->mutex);
+	if (p->first == NULL)
+		p->first = j;
+	else
+		p->last->next = j;
+	p->last = j;
+	pthread_mutex_unlock(&p->mutex);
+	pthread_cond_signal(&p->has_work);
+}
+
+struct job *
+pool_take(struct pool *p)
+{
+	struct job *done, *list = NULL, *next;
+	uint64_t count;
+	ssize_t n;
+
+	pthread_mutex_lock(&p->mutex);
+	/* Under the mutex, so that no signal of a job that stays behind is lost. */
+	n = read(p->event_fd, &count, sizeof(count));
+	(void)n;
+	done = p->done;
+	p->done = NULL;
+	pthread_mutex_unlock(&p->mutex);
+	for (; done != NULL; done = next) {
+		next = done->next;
+		done->next = list;
+		list = done;
+	}
+	return list;
+}

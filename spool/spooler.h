@@ -1,0 +1,45 @@
+#ifndef SPOOL_SPOOLER_H
+#define SPOOL_SPOOLER_H
+
+#include <openssl/evp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "folder_sync.h"
+#include "id.h"
+#include "ipc.h"
+#include "loop.h"
+#include "outcome.h"
+#include "pool.h"
+#include "service.h"
+#include "spool.h"
+
+struct message;
+struct session;
+
+#define SPOOLER_SESSION_BUCKETS 4096
+
+/* The state of the process postern-spool. */
+struct spooler {
+	struct service		 service;
+	struct spool_dirs	 dirs;
+	EVP_MD			*digest;
+	struct loop		 loop;
+	struct loop_watch	 control_watch, pool_watch, link_watch;
+	bool			 link_is_writing;	/* waits for room in the link */
+	bool			 storage_unsent;	/* an IPC_STORAGE waits for it */
+	bool			 is_low;		/* too little space is left */
+	struct folder_sync	 new_sync;
+	struct pool		 pool;
+	struct id_source	 ids;
+	struct outcomes		 outcomes;
+	struct session		*sessions[SPOOLER_SESSION_BUCKETS];
+	struct session		*dead;			/* to be freed after this round */
+	struct message		*messages;		/* all that are under way */
+	bool			 draining;		/* the master has gone */
+	uint64_t		 draining_since_ms;
+	uint8_t			 datagram[IPC_DATAGRAM_MAX];	/* from a worker */
+	uint8_t			 small[IPC_SMALL_MAX];		/* from auth or the master, and to them */
+};
+
+#endif

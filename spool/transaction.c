@@ -1,0 +1,183 @@
+/*
+ * The only order of write, fsync and rename there is; no other file of the spool syncs or moves anything. Run by postern-spool's
+ * commit threads, and by its recovery, as the spool's user, through open folders. Invariant: ERR_OK of transaction_commit() is a promise kept, and any other answer leaves nothing behind.
+ */
+#include "transaction.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "err.h"
+#include "folder_sync.h"
+#include "format.h"
+#include "io.h"
+#include "str.h"
+
+int
+transaction_begin(struct transaction *t, const struct spool_dirs *dirs, struct folder_sync *sync, const EVP_MD *digest,
+    const char *name)
+{
+	*t = (struct transaction){ .dirs = dirs, .sync = sync, .fd = -1 };
+	if (str_copy(t->name, sizeof(t->name), name, strlen(name)) != ERR_OK)
+		return ERR_NOMEM;
+	if ((t->digest = EVP_MD_CTX_new()) == NULL || EVP_DigestInit_ex(t->digest, digest, NULL) != 1) {
+		EVP_MD_CTX_free(t->digest);
+		t->digest = NULL;
+		return ERR_NOMEM;
+	}
+	return ERR_OK;
+}
+
+void
+transaction_end(struct transaction *t)
+{
+	EVP_MD_CTX_free(t->digest);
+	io_close(&t->fd);
+	t->digest = NULL;
+}
+
+/* Notes errno and the call that failed. */
+static int
+failed(struct transaction *t, const char *call)
+{
+	t->error = errno;
+	t->failed = call;
+	return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? ERR_FULL : ERR_SYSTEM;
+}
+
+static int
+create(struct transaction *t)
+{
+	if (t->fd >= 0)
+		return ERR_OK;
+	t->fd = openat(t->dirs->fds[SPOOL_TMP], t->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return t->fd >= 0 ? ERR_OK : failed(t, "create");
+}
+
+static int
+update_digest(struct transaction *t, const struct buf *b)
+{
+	size_t skip = t->size == 0 ? FORMAT_FIRST_LINE : 0;
+
+	if (b->len == skip || EVP_DigestUpdate(t->digest, b->data + skip, b->len - skip) == 1)
+		return ERR_OK;
+	errno = EIO;
+	return failed(t, "digest");
+}
+
+static int
+append(struct transaction *t, struct buf *b)
+{
+	if (io_write_all(t->fd, b->data, b->len) != ERR_OK)
+		return failed(t, "write");
+	t->size += b->len;
+	buf_reset(b);
+	return ERR_OK;
+}
+
+int
+transaction_write(struct transaction *t, struct buf *b)
+{
+	int err;
+
+	if ((err = create(t)) != ERR_OK || (err = update_digest(t, b)) != ERR_OK)
+		return err;
+	return append(t, b);
+}
+
+/* Writes what is left, with the first line, which is known now. */
+static int
+finish(struct transaction *t, struct buf *b)
+{
+	char first[FORMAT_FIRST_LINE + 1];
+	uint8_t digest[FORMAT_DIGEST];
+	bool is_small = t->size == 0;
+	int err;
+
+	if ((err = create(t)) != ERR_OK || (err = update_digest(t, b)) != ERR_OK)
+		return err;
+	if (EVP_DigestFinal_ex(t->digest, digest, NULL) != 1) {
+		errno = EIO;
+		return failed(t, "digest");
+	}
+	format_put_first_line(first, t->size + b->len, digest);
+	if (is_small)
+		memcpy(b->data, first, FORMAT_FIRST_LINE);
+	if ((err = append(t, b)) != ERR_OK)
+		return err;
+	if (!is_small && io_pwrite_all(t->fd, first, FORMAT_FIRST_LINE, 0) != ERR_OK)
+		return failed(t, "write");
+	return fsync(t->fd) == 0 ? ERR_OK : failed(t, "fsync");
+}
+
+int
+transaction_move(int from, const char *name, int to, const char *new_name)
+{
+	if (renameat2(from, name, to, new_name, RENAME_NOREPLACE) == 0)
+		return ERR_OK;
+	if (errno != EINVAL && errno != ENOSYS)
+		return errno == EEXIST ? ERR_EXISTS : ERR_SYSTEM;
+	/* A file system that knows no RENAME_NOREPLACE. */
+	if (linkat(from, name, to, new_name, 0) != 0)
+		return errno == EEXIST ? ERR_EXISTS : ERR_SYSTEM;
+	if (unlinkat(from, name, 0) == 0)
+		return ERR_OK;
+	unlinkat(to, new_name, 0);
+	return ERR_SYSTEM;
+}
+
+int
+transaction_sync_folder(int fd)
+{
+	return fsync(fd) == 0 ? ERR_OK : io_error();
+}
+
+/*
+ * The folder could not be synced, so the message will be refused: it must not come back after a crash. It is made empty
+ * first, so that it is not whole even if its name survives.
+ */
+static void
+retract(struct transaction *t)
+{
+	bool is_empty = ftruncate(t->fd, 0) == 0 && fsync(t->fd) == 0;
+	bool is_gone = unlinkat(t->dirs->fds[SPOOL_NEW], t->name, 0) == 0;
+
+	if (is_gone)
+		fsync(t->dirs->fds[SPOOL_NEW]);
+	t->stuck = !is_gone && !is_empty;
+}
+
+int
+transaction_commit(struct transaction *t, struct buf *b)
+{
+	int err;
+
+	if ((err = finish(t, b)) == ERR_OK &&
+	    transaction_move(t->dirs->fds[SPOOL_TMP], t->name, t->dirs->fds[SPOOL_NEW], t->name) != ERR_OK)
+		err = failed(t, "rename");
+	if (err != ERR_OK) {
+		transaction_discard(t);
+		return err;
+	}
+	if (folder_sync_wait(t->sync) != ERR_OK) {
+		failed(t, "fsync of new");
+		retract(t);
+		err = ERR_SYSTEM;
+	}
+	io_close(&t->fd);
+	return err;
+}
+
+void
+transaction_discard(struct transaction *t)
+{
+	if (t->fd < 0)
+		return;
+	io_close(&t->fd);
+	/* What can't be removed now is removed by the next start. */
+	unlinkat(t->dirs->fds[SPOOL_TMP], t->name, 0);
+}

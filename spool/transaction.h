@@ -1,0 +1,53 @@
+#ifndef SPOOL_TRANSACTION_H
+#define SPOOL_TRANSACTION_H
+
+#include <openssl/evp.h>
+#include <stdint.h>
+
+#include "spool.h"
+
+struct buf;
+struct folder_sync;
+
+/* One message's way to the disk. Its functions block: they run in a commit thread, one at a time for a message. */
+struct transaction {
+	const struct spool_dirs	*dirs;
+	struct folder_sync	*sync;		/* of new/ */
+	char			 name[SPOOL_NAME_MAX];
+	int			 fd;		/* in tmp/, -1 while there is none */
+	EVP_MD_CTX		*digest;	/* of what was written behind the first line */
+	uint64_t		 size;		/* octets written */
+	int			 error;		/* errno of what failed */
+	const char		*failed;	/* which call failed, for the log */
+	bool			 stuck;		/* an error was met and the entry of new/ could not be removed again */
+};
+
+/* ERR_NOMEM. digest is a fetched SHA-256. */
+int	transaction_begin(struct transaction *t, const struct spool_dirs *dirs, struct folder_sync *sync, const EVP_MD *digest,
+	    const char *name);
+
+/*
+ * Appends what the buffer holds (at first the placeholder of the first line) to the file in tmp/, and empties it. ERR_FULL,
+ * ERR_SYSTEM; after an error only transaction_discard() may follow.
+ */
+int	transaction_write(struct transaction *t, struct buf *b);
+
+/*
+ * Appends the rest, fills in the first line and brings the message to stable storage: when it answers ERR_OK, the message is in
+ * new/, once and whole, whatever happens to the machine; else it is nowhere. ERR_FULL, ERR_SYSTEM.
+ */
+int	transaction_commit(struct transaction *t, struct buf *b);
+
+/* Removes what is in tmp/. */
+void	transaction_discard(struct transaction *t);
+
+/* Frees the memory; the file was committed or discarded before. */
+void	transaction_end(struct transaction *t);
+
+/* Moves a file between open folders, replacing nothing. ERR_EXISTS; ERR_SYSTEM with errno, the file is where it was. */
+int	transaction_move(int from, const char *name, int to, const char *new_name);
+
+/* Brings a folder's names to the disk. ERR_FULL, ERR_SYSTEM, with errno. */
+int	transaction_sync_folder(int fd);
+
+#endif

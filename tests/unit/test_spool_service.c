@@ -1,0 +1,659 @@
+/*
+ * postern-spool as a process: every verdict, every way in which a worker can be wrong, and what becomes of a commit whose worker
+ * or link goes away.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "io.h"
+#include "spool_fixture.h"
+#include "unit.h"
+
+static const char plain[] = "From: alice@example.org\r\nTo: bob@example.net\r\nBcc: carol@example.net\r\nSubject: hello\r\n\r\nhello\r\n";
+
+static int
+setup(void **state)
+{
+	static struct fixture f;
+
+	alarm(150);
+	fixture_open(&f, NULL);
+	if (!fixture_start(&f)) {
+		print_error("%s\n", f.failed);
+		return -1;
+	}
+	*state = &f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	if (f->pid > 0)
+		assert_int_equal(fixture_stop(f), 0);
+	if (fixture_log_has(f, "sandbox: unknown system call"))
+		return -1;
+	fixture_close(f);
+	return 0;
+}
+
+/* Waits until a worker's socket has ended. */
+static bool
+is_closed(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char octet;
+
+	return poll(&p, 1, 5000) == 1 && recv(fd, &octet, 1, MSG_DONTWAIT) <= 0;
+}
+
+static void
+test_store(void **state)
+{
+	struct fixture *f = *state;
+	int fd = fixture_grant(f, 0x1234);
+	struct spool_envelope e;
+	char id[IPC_TEXT_MAX], later[IPC_TEXT_MAX], received[512], *text;
+
+	fixture_envelope(f, 0x1234, 3);
+	fixture_recipient(f, 0x1234, 3, "dave@example.net");
+	assert_int_equal(worker_submit(fd, 3, plain, sizeof(plain) - 1, id), COMMIT_STORED);
+	text = fixture_message(f, id, &e);
+	assert_non_null(text);
+	assert_string_equal(e.account, "alice@example.org");
+	assert_int_equal(e.session, 0x1234);
+	assert_int_equal(e.transaction, 3);
+	assert_string_equal(e.sender, "alice@example.org");
+	assert_int_equal(e.nrecipients, 2);
+	assert_string_equal(e.recipients[0].address, "bob@example.net");
+	assert_string_equal(e.recipients[0].notify, "NEVER");
+	assert_string_equal(e.recipients[0].orcpt, "rfc822;bob@example.net");
+	assert_string_equal(e.recipients[1].address, "dave@example.net");
+	snprintf(received, sizeof(received), "Received: from unknown (authenticated)\r\n\tby mail.example.org (Postern) with "
+	    "ESMTPSA id %s;\r\n\t", id);
+	assert_memory_equal(text, received, strlen(received));
+	assert_null(strstr(text, "carol"));
+	assert_non_null(strstr(text, "Subject: hello\r\nDate: "));
+	assert_non_null(strstr(text, "\r\n\r\nhello\r\n"));
+	free(text);
+	spool_envelope_free(&e);
+
+	fixture_envelope(f, 0x1234, 4);
+	assert_int_equal(worker_submit(fd, 4, "", 0, later), COMMIT_STORED);
+	assert_true(strcmp(id, later) < 0);
+	free(fixture_message(f, later, &e));
+	spool_envelope_free(&e);
+	assert_int_equal(fixture_count(f, SPOOL_NEW), 2);
+	assert_int_equal(fixture_count(f, SPOOL_TMP), 0);
+	assert_true(fixture_log_has(f, "message.stored"));
+	close(fd);
+}
+
+/* A message over the buffer goes to the disk in pieces. */
+static void
+test_large(void **state)
+{
+	struct fixture *f = *state;
+	const size_t n = 5 << 20;
+	char *text = malloc(n), *stored, id[IPC_TEXT_MAX];
+	int fd = fixture_grant(f, 9);
+	struct spool_envelope e;
+
+	for (size_t i = 0; i < n; i++)
+		text[i] = i % 64 == 62 ? '\r' : i % 64 == 63 ? '\n' : (char)('a' + i % 26);
+	fixture_sender(f, 9, 1, "alice@example.org", n, false);
+	fixture_recipient(f, 9, 1, "bob@example.net");
+	assert_int_equal(worker_submit(fd, 1, text, n, id), COMMIT_STORED);
+	stored = fixture_message(f, id, &e);
+	assert_memory_equal(stored + e.message_size - n, text, n);
+	spool_envelope_free(&e);
+	free(stored);
+
+	/* One octet over its limit, and one that is bad near its end, when much is on the disk. */
+	fixture_sender(f, 9, 2, "alice@example.org", n - 1, false);
+	fixture_recipient(f, 9, 2, "bob@example.net");
+	assert_int_equal(worker_submit(fd, 2, text, n, id), COMMIT_TOO_BIG);
+	text[n - 5] = 0;
+	fixture_sender(f, 9, 3, "alice@example.org", n, false);
+	fixture_recipient(f, 9, 3, "bob@example.net");
+	assert_int_equal(worker_submit(fd, 3, text, n, id), COMMIT_BAD_OCTETS);
+	assert_int_equal(fixture_count(f, SPOOL_TMP), 0);
+
+	/* Dropped by the worker, politely and not. */
+	fixture_sender(f, 9, 4, "alice@example.org", n, false);
+	fixture_recipient(f, 9, 4, "bob@example.net");
+	worker_send_transaction(fd, IPC_OPEN, 4);
+	for (size_t i = 0; i < 20; i++)
+		worker_send_data(fd, text, 64000);
+	worker_send_transaction(fd, IPC_ABORT, 0);
+	fixture_envelope(f, 9, 5);
+	assert_int_equal(worker_submit(fd, 5, plain, sizeof(plain) - 1, id), COMMIT_STORED);
+	fixture_sender(f, 9, 6, "alice@example.org", n, false);
+	fixture_recipient(f, 9, 6, "bob@example.net");
+	worker_send_transaction(fd, IPC_OPEN, 6);
+	for (size_t i = 0; i < 20; i++)
+		worker_send_data(fd, text, 64000);
+	close(fd);
+	fd = fixture_grant(f, 10);
+	fixture_envelope(f, 10, 1);
+	assert_int_equal(worker_submit(fd, 1, plain, sizeof(plain) - 1, id), COMMIT_STORED);
+	for (int i = 0; i < 100 && fixture_count(f, SPOOL_TMP) != 0; i++)
+		usleep(20000);
+	assert_int_equal(fixture_count(f, SPOOL_TMP), 0);
+	assert_int_equal(fixture_count(f, SPOOL_NEW), 3);
+	close(fd);
+	free(text);
+}
+
+static void
+test_verdicts(void **state)
+{
+	static const struct {
+		const char		*text;
+		size_t			 len;
+		uint64_t		 limit;
+		bool			 has_recipient;
+		enum commit_verdict	 verdict;
+	} rows[] = {
+		{ TEXT("a: b\r\n\r\nc\r\n"), 11, true, COMMIT_STORED },
+		{ TEXT("a: b\r\n\r\nc\r\n"), 10, true, COMMIT_TOO_BIG },
+		{ TEXT("a: b\r\n\r\nc\r\n"), 11, false, COMMIT_NO_RECIPIENTS },
+		{ TEXT("a: b\r\n\r\nc\nd\r\n"), 100, true, COMMIT_BAD_OCTETS },
+		{ TEXT("a: b\r\n\r\nc\rd\r\n"), 100, true, COMMIT_BAD_OCTETS },
+		{ TEXT("a: b\r\n\r\nc\r\n\r"), 100, true, COMMIT_BAD_OCTETS },
+		{ TEXT("a: b\r\n\r\nc\0d\r\n"), 100, true, COMMIT_BAD_OCTETS },
+		{ TEXT("a\n: b\r\n\r\nc\r\n"), 100, true, COMMIT_BAD_OCTETS },
+		{ TEXT("From: a@b.c\r\nFROM: a@b.c\r\n\r\nc\r\n"), 100, true, COMMIT_MALFORMED },
+		{ TEXT("no header at all\r\n"), 100, true, COMMIT_STORED },
+	};
+	struct fixture *f = *state;
+	int fd = fixture_grant(f, 77);
+	char id[IPC_TEXT_MAX];
+	size_t stored = 0;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		uint32_t t = (uint32_t)i + 1;
+
+		fixture_sender(f, 77, t, "", rows[i].limit, false);
+		if (rows[i].has_recipient)
+			fixture_recipient(f, 77, t, "bob@example.net");
+		check_row(i, worker_submit(fd, t, rows[i].text, rows[i].len, id) == rows[i].verdict);
+		check_row(i, (id[0] != 0) == (rows[i].verdict == COMMIT_STORED));
+		stored += id[0] != 0;
+	}
+	assert_int_equal(fixture_count(f, SPOOL_NEW), stored);
+	assert_int_equal(fixture_count(f, SPOOL_TMP), 0);
+	/* No envelope: an error, and the session goes on. */
+	assert_int_equal(worker_submit(fd, 99, plain, sizeof(plain) - 1, id), COMMIT_ERROR);
+	fixture_envelope(f, 77, 100);
+	assert_int_equal(worker_submit(fd, 100, plain, sizeof(plain) - 1, id), COMMIT_STORED);
+	close(fd);
+}
+
+/* What auth is asked about the header From; returns its message number. */
+static void
+answer_from(struct fixture *f, const char *first, size_t n, bool allowed)
+{
+	uint8_t data[IPC_SMALL_MAX];
+	struct ipc_from_answer a = { .allowed = allowed };
+	static struct ipc_from from;
+	struct ipc_message m;
+	struct wire_out w;
+
+	assert_int_equal(ipc_recv(f->link, IPC_AUTH_FROM_SPOOL, data, sizeof(data), true, &m), ERR_OK);
+	assert_int_equal(m.kind, IPC_FROM);
+	assert_int_equal(ipc_get_from(&m.body, &from), ERR_OK);
+	assert_int_equal(from.n, n);
+	assert_string_equal(from.addresses[0].text, first);
+	a.session = from.session;
+	a.t = from.t;
+	wire_out_init(&w, data, sizeof(data));
+	ipc_put_from_answer(&w, &a);
+	assert_int_equal(ipc_send(f->link, &w, NULL, 0, true), ERR_OK);
+}
+
+static void
+begin_checked(struct fixture *f, int fd, uint64_t session, uint32_t t, const char *text)
+{
+	fixture_sender(f, session, t, "alice@example.org", 1 << 20, true);
+	fixture_recipient(f, session, t, "bob@example.net");
+	worker_send_transaction(fd, IPC_OPEN, t);
+	worker_send_data(fd, text, strlen(text));
+	worker_send_commit(fd, t, strlen(text));
+}
+
+static void
+test_from(void **state)
+{
+	struct fixture *f = *state;
+	int fd = fixture_grant(f, 5);
+	struct ipc_commit_answer a;
+	struct spool_envelope e;
+	char *text;
+
+	begin_checked(f, fd, 5, 1, "From: \"A, B\" <alice@example.org>, bob@example.org\r\n\r\nx\r\n");
+	answer_from(f, "alice@example.org", 2, true);
+	assert_int_equal(worker_get_commit(fd, &a), ERR_OK);
+	assert_int_equal(a.verdict, COMMIT_STORED);
+	begin_checked(f, fd, 5, 2, "From: ceo@example.org\r\n\r\nx\r\n");
+	answer_from(f, "ceo@example.org", 1, false);
+	assert_int_equal(worker_get_commit(fd, &a), ERR_OK);
+	assert_int_equal(a.verdict, COMMIT_SENDER_NOT_ALLOWED);
+	begin_checked(f, fd, 5, 3, "From: nobody\r\n\r\nx\r\n");
+	assert_int_equal(worker_get_commit(fd, &a), ERR_OK);
+	assert_int_equal(a.verdict, COMMIT_MALFORMED);
+	/* None: nothing is asked, the sender stands in for it. */
+	begin_checked(f, fd, 5, 4, "Subject: x\r\n\r\nx\r\n");
+	assert_int_equal(worker_get_commit(fd, &a), ERR_OK);
+	assert_int_equal(a.verdict, COMMIT_STORED);
+	text = fixture_message(f, a.id, &e);
+	assert_non_null(strstr(text, "\r\nFrom: <alice@example.org>\r\n"));
+	free(text);
+	spool_envelope_free(&e);
+	assert_int_equal(fixture_count(f, SPOOL_NEW), 2);
+	/* The link is lost before the answer. */
+	begin_checked(f, fd, 5, 5, "From: alice@example.org\r\n\r\nx\r\n");
+	fixture_link(f);
+	assert_int_equal(worker_get_commit(fd, &a), ERR_OK);
+	assert_int_equal(a.verdict, COMMIT_ERROR);
+	/* And it goes on. */
+	begin_checked(f, fd, 5, 6, "From: alice@example.org\r\n\r\nx\r\n");
+	answer_from(f, "alice@example.org", 1, true);
+	assert_int_equal(worker_get_commit(fd, &a), ERR_OK);
+	assert_int_equal(a.verdict, COMMIT_STORED);
+	close(fd);
+}
+
+/* Frames that a worker must not send: its session ends, and no other. */
+static void
+test_garbage(void **state)
+{
+	static const struct {
+		bool		opened;
+		const char	*frame;
+		size_t		len;
+	} rows[] = {
+		{ false, TEXT("\0\x50") },			/* OPEN without its number */
+		{ false, TEXT("\0\x50\0\0\0\1x") },		/* and with more */
+		{ false, TEXT("\0\x52" "data") },		/* DATA before OPEN */
+		{ false, TEXT("\0\x54\0\0\0\1\0\0\0\0\0\0\0\0") },	/* COMMIT before OPEN */
+		{ false, TEXT("\0\x56") },			/* ABORT before OPEN */
+		{ false, TEXT("\0\x40\0\0\0\0\0\0\0\1") },	/* a kind of another channel */
+		{ false, TEXT("\xff\xff") },
+		{ false, TEXT("x") },
+		{ true, TEXT("\0\x50\0\0\0\1") },		/* OPEN twice */
+		{ true, TEXT("\0\x52") },			/* DATA without data */
+		{ true, TEXT("\0\x54\0\0\0\1\0\0\0\0\0\0\0\1") },	/* COMMIT of another size */
+		{ true, TEXT("\0\x54\0\0\0\2\0\0\0\0\0\0\0\0") },	/* and of another transaction */
+		{ true, TEXT("\0\x54\0\0\0\1\0\0\0\0\0\0\0") },
+		{ true, TEXT("\0\x56x") },
+		{ true, TEXT("\0\x58\0\0\0\1") },		/* OUTCOME while open */
+	};
+	struct fixture *f = *state;
+	int good = fixture_grant(f, 1000);
+	char id[IPC_TEXT_MAX];
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		uint64_t session = 2000 + i;
+		int fd = fixture_grant(f, session);
+
+		fixture_envelope(f, session, 1);
+		if (rows[i].opened)
+			worker_send_transaction(fd, IPC_OPEN, 1);
+		worker_send_raw(fd, rows[i].frame, rows[i].len);
+		check_row(i, is_closed(fd));
+		close(fd);
+		fixture_envelope(f, 1000, (uint32_t)i + 1);
+		check_row(i, worker_submit(good, (uint32_t)i + 1, plain, sizeof(plain) - 1, id) == COMMIT_STORED);
+	}
+	assert_int_equal(fixture_count(f, SPOOL_NEW), COUNT(rows));
+	assert_int_equal(fixture_count(f, SPOOL_TMP), 0);
+	assert_true(fixture_log_has(f, "worker.bad_frame"));
+	/* Nonsense from auth is only logged. */
+	assert_int_equal(worker_send_raw(f->link, "\0\x42xyz", 5), ERR_OK);
+	assert_int_equal(worker_send_raw(f->link, "\0\x50\0\0\0\1", 6), ERR_OK);
+	fixture_envelope(f, 1000, 50);
+	assert_int_equal(worker_submit(good, 50, plain, sizeof(plain) - 1, id), COMMIT_STORED);
+	close(good);
+}
+
+/* What a worker that lost its socket is told on a new one. */
+static void
+test_outcome(void **state)
+{
+	struct fixture *f = *state;
+	int fd = fixture_grant(f, 5), again;
+	struct ipc_outcome_answer o;
+	struct ipc_commit_answer a;
+	char id[IPC_TEXT_MAX];
+
+	fixture_envelope(f, 5, 1);
+	assert_int_equal(worker_submit(fd, 1, plain, sizeof(plain) - 1, id), COMMIT_STORED);
+	/* A commit that waits for auth while its worker comes back on a new socket. */
+	begin_checked(f, fd, 5, 2, "From: alice@example.org\r\n\r\nx\r\n");
+	usleep(100000);
+	again = fixture_grant(f, 5);
+	worker_send_transaction(again, IPC_OUTCOME, 2);
+	usleep(100000);
+	answer_from(f, "alice@example.org", 1, true);
+	assert_int_equal(worker_get_outcome(again, &o), ERR_OK);
+	assert_int_equal(o.t, 2);
+	assert_true(o.stored);
+	assert_true(strcmp(o.id, id) > 0);
+	assert_int_not_equal(worker_get_commit(fd, &a), ERR_OK);
+	close(fd);
+	worker_send_transaction(again, IPC_OUTCOME, 1);
+	assert_int_equal(worker_get_outcome(again, &o), ERR_OK);
+	assert_true(o.stored);
+	assert_string_equal(o.id, id);
+	worker_send_transaction(again, IPC_OUTCOME, 3);
+	assert_int_equal(worker_get_outcome(again, &o), ERR_OK);
+	assert_false(o.stored);
+	close(again);
+	/* The worker is gone, its commit goes on. */
+	fd = fixture_grant(f, 6);
+	begin_checked(f, fd, 6, 1, "From: alice@example.org\r\n\r\nx\r\n");
+	usleep(100000);
+	close(fd);
+	usleep(100000);
+	answer_from(f, "alice@example.org", 1, true);
+	fd = fixture_grant(f, 6);
+	worker_send_transaction(fd, IPC_OUTCOME, 1);
+	assert_int_equal(worker_get_outcome(fd, &o), ERR_OK);
+	assert_true(o.stored);
+	close(fd);
+	assert_int_equal(fixture_count(f, SPOOL_NEW), 3);
+	/* And after a restart. */
+	fixture_kill(f);
+	assert_true(fixture_start(f));
+	fd = fixture_grant(f, 5);
+	worker_send_transaction(fd, IPC_OUTCOME, 1);
+	assert_int_equal(worker_get_outcome(fd, &o), ERR_OK);
+	assert_true(o.stored);
+	assert_string_equal(o.id, id);
+	worker_send_transaction(fd, IPC_OUTCOME, 4);
+	assert_int_equal(worker_get_outcome(fd, &o), ERR_OK);
+	assert_false(o.stored);
+	close(fd);
+}
+
+/* The master has gone: a worker with an open message may finish it, another begins none. */
+static void
+test_end(void **state)
+{
+	struct fixture *f = *state;
+	int fd = fixture_grant(f, 5), other = fixture_grant(f, 6);
+	struct ipc_commit_answer a;
+	uint64_t start;
+
+	fixture_envelope(f, 5, 1);
+	fixture_envelope(f, 6, 1);
+	worker_send_transaction(fd, IPC_OPEN, 1);
+	worker_send_data(fd, plain, sizeof(plain) - 1);
+	usleep(200000);
+	io_close(&f->control);
+	usleep(200000);
+	worker_send_transaction(other, IPC_OPEN, 1);
+	assert_true(is_closed(other));
+	worker_send_commit(fd, 1, sizeof(plain) - 1);
+	assert_int_equal(worker_get_commit(fd, &a), ERR_OK);
+	assert_int_equal(a.verdict, COMMIT_STORED);
+	start = io_now_ms();
+	assert_int_equal(fixture_stop(f), 0);
+	assert_true(io_now_ms() - start < 2000);
+	close(fd);
+	close(other);
+
+	/* One that never finishes has 5 seconds. */
+	assert_true(fixture_start(f));
+	fd = fixture_grant(f, 7);
+	fixture_envelope(f, 7, 1);
+	worker_send_transaction(fd, IPC_OPEN, 1);
+	usleep(200000);
+	start = io_now_ms();
+	assert_int_equal(fixture_stop(f), 0);
+	assert_true(io_now_ms() - start < 8000);
+	close(fd);
+	assert_int_equal(fixture_count(f, SPOOL_TMP), 0);
+}
+
+/* A second one waits for the lock, and says so when it is not to be had. */
+static void
+test_lock(void **state)
+{
+	struct fixture *f = *state, second = *f;
+
+	assert_false(fixture_start(&second));
+	assert_non_null(strstr(second.failed, "another process holds"));
+	assert_non_null(strstr(second.failed, f->spool));
+}
+
+/* What an earlier crash, or an admin, may have left. */
+static void
+test_recovery(void **state)
+{
+	static const char *const foreign[] = { "tmp/1.QbadS.host", "tmp/other", "new/other", "cur/notes.txt", "hold/x" };
+	struct fixture *f = *state;
+	int fd = fixture_grant(f, 5), file;
+	char id[IPC_TEXT_MAX], whole[IPC_TEXT_MAX], path[PATH_MAX], link[PATH_MAX];
+	struct spool_envelope e;
+	struct dirent *d;
+	struct stat st;
+	DIR *dir;
+
+	fixture_envelope(f, 5, 1);
+	assert_int_equal(worker_submit(fd, 1, plain, sizeof(plain) - 1, whole), COMMIT_STORED);
+	fixture_envelope(f, 5, 2);
+	assert_int_equal(worker_submit(fd, 2, plain, sizeof(plain) - 1, id), COMMIT_STORED);
+	close(fd);
+	assert_int_equal(fixture_stop(f), 0);
+	snprintf(path, sizeof(path), "%.200s/new", f->spool);
+	assert_non_null(dir = opendir(path));
+	while ((d = readdir(dir)) != NULL) {
+		if (strstr(d->d_name, id) != NULL) {
+			snprintf(path, sizeof(path), "%.200s/new/%s", f->spool, d->d_name);
+			assert_int_equal(stat(path, &st), 0);
+			assert_int_equal(truncate(path, st.st_size - 1), 0);
+		}
+	}
+	closedir(dir);
+	for (size_t i = 0; i < COUNT(foreign); i++) {
+		snprintf(path, sizeof(path), "%.200s/%s", f->spool, foreign[i]);
+		assert_true((file = open(path, O_WRONLY | O_CREAT, 0600)) >= 0);
+		close(file);
+	}
+	snprintf(path, sizeof(path), "%.200s/new/a-fifo", f->spool);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	snprintf(link, sizeof(link), "%.200s/new/a-link", f->spool);
+	assert_int_equal(symlink("/etc/passwd", link), 0);
+	/* Two of the same name in failed/ already, so that nothing is replaced. */
+	snprintf(path, sizeof(path), "%.200s/failed/other", f->spool);
+	assert_true((file = open(path, O_WRONLY | O_CREAT, 0600)) >= 0);
+	close(file);
+	assert_true(fixture_start(f));
+	assert_int_equal(fixture_count(f, SPOOL_TMP), 0);
+	assert_int_equal(fixture_count(f, SPOOL_CUR), 0);
+	assert_int_equal(fixture_count(f, SPOOL_HOLD), 0);
+	assert_true(fixture_count(f, SPOOL_FAILED) >= 5);
+	assert_true(fixture_log_has(f, "spool.corrupt"));
+	assert_int_equal(lstat("/etc/passwd", &st), 0);
+	free(fixture_message(f, whole, &e));
+	spool_envelope_free(&e);
+	snprintf(path, sizeof(path), "%.200s/failed/other.1", f->spool);
+	assert_int_equal(lstat(path, &st), 0);
+}
+
+static void
+test_bad_places(void **state)
+{
+	struct fixture f;
+	char path[PATH_MAX];
+
+	(void)state;
+	/* A folder that holds other things is not taken over; neither is a link. */
+	fixture_open(&f, NULL);
+	assert_int_equal(symlink("/tmp", f.spool), 0);
+	assert_false(fixture_start(&f));
+	assert_non_null(strstr(f.failed, "it is a link"));
+	assert_int_equal(unlink(f.spool), 0);
+	/* A path of its own, with parents that are missing. */
+	f.settings = "path = deep/er/spool";
+	snprintf(f.spool, sizeof(f.spool), "%s/deep/er/spool", f.root);
+	assert_true(fixture_start(&f));
+	assert_int_equal(fixture_stop(&f), 0);
+	/* A folder that is open to others is mended; one folder of it a file is not. */
+	snprintf(path, sizeof(path), "%.200s/hold", f.spool);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(close(open(path, O_WRONLY | O_CREAT, 0600)), 0);
+	assert_false(fixture_start(&f));
+	assert_int_equal(unlink(path), 0);
+	assert_true(fixture_start(&f));
+	assert_int_equal(fixture_stop(&f), 0);
+	fixture_close(&f);
+}
+
+/* Descriptors run out: that session is refused, the others and the service live. */
+static void
+test_descriptors(void **state)
+{
+	struct fixture *f = *state;
+	int fds[100], good;
+	char id[IPC_TEXT_MAX];
+	size_t closed = 0;
+
+	assert_int_equal(fixture_stop(f), 0);
+	f->descriptors = 64;
+	assert_true(fixture_start(f));
+	good = fixture_grant(f, 1);
+	for (size_t i = 0; i < COUNT(fds); i++)
+		fds[i] = fixture_grant(f, 100 + i);
+	usleep(500000);
+	for (size_t i = 0; i < COUNT(fds); i++) {
+		struct pollfd p = { .fd = fds[i], .events = POLLIN };
+
+		closed += poll(&p, 1, 0) == 1;
+	}
+	assert_true(closed > 10);
+	for (size_t i = 0; i < COUNT(fds); i++)
+		close(fds[i]);
+	fixture_envelope(f, 1, 1);
+	for (uint32_t t = 1; t < 20; t++) {
+		fixture_envelope(f, 1, t);
+		if (worker_submit(good, t, plain, sizeof(plain) - 1, id) == COMMIT_STORED)
+			break;
+		usleep(50000);
+	}
+	assert_true(id[0] != 0);
+	close(good);
+}
+
+/* The spool on a disk of 4 MiB that fills up. */
+static void
+test_full_disk(void **state)
+{
+	static const char settings[] = "path = disk/spool\nmin_free = 0";
+	static char text[200000];
+	struct ipc_storage storage = { .ok = false };
+	uint8_t data[IPC_SMALL_MAX];
+	struct ipc_message m;
+	struct fixture f;
+	char disk[PATH_MAX], path[PATH_MAX], id[IPC_TEXT_MAX], last[IPC_TEXT_MAX] = "";
+	size_t stored = 0, refused = 0;
+	struct spool_envelope e;
+	struct dirent *d;
+	uint32_t t;
+	DIR *dir;
+	int fd;
+
+	(void)state;
+	fixture_open(&f, settings);
+	snprintf(disk, sizeof(disk), "%s/disk", f.root);
+	snprintf(f.spool, sizeof(f.spool), "%s/disk/spool", f.root);
+	assert_int_equal(mkdir(disk, 0755), 0);
+	if (geteuid() != 0 || mount("none", disk, "tmpfs", 0, "size=4m,mode=755") != 0) {
+		print_message("the full disk is left out: a small tmpfs can only be mounted by root\n");
+		fixture_close(&f);
+		skip();
+	}
+	assert_true(fixture_start(&f));
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = i % 64 == 62 ? '\r' : i % 64 == 63 ? '\n' : 'x';
+	fd = fixture_grant(&f, 1);
+	for (t = 1; t <= 40; t++) {
+		fixture_envelope(&f, 1, t);
+		switch (worker_submit(fd, t, text, sizeof(text), id)) {
+		case COMMIT_STORED:
+			stored++;
+			memcpy(last, id, sizeof(last));
+			break;
+		case COMMIT_NO_STORAGE:
+			refused++;
+			break;
+		default:
+			fail();
+		}
+	}
+	assert_true(stored >= 15 && refused >= 10);
+	assert_int_equal(fixture_count(&f, SPOOL_NEW), stored);
+	assert_int_equal(fixture_count(&f, SPOOL_TMP), 0);
+	free(fixture_message(&f, last, &e));
+	spool_envelope_free(&e);
+	/* With a floor: told to auth, and taken back. */
+	fixture_kill(&f);
+	close(fd);
+	f.settings = "path = disk/spool\nmin_free = 10M";
+	assert_true(fixture_start(&f));
+	fd = fixture_grant(&f, 2);
+	fixture_envelope(&f, 2, 1);
+	assert_int_equal(worker_submit(fd, 1, plain, sizeof(plain) - 1, id), COMMIT_NO_STORAGE);
+	snprintf(path, sizeof(path), "%.200s/new", f.spool);
+	assert_non_null(dir = opendir(path));
+	while ((d = readdir(dir)) != NULL)
+		if (d->d_name[0] != '.')
+			unlinkat(dirfd(dir), d->d_name, 0);
+	closedir(dir);
+	assert_int_equal(ipc_recv(f.link, IPC_AUTH_FROM_SPOOL, data, sizeof(data), true, &m), ERR_OK);
+	assert_int_equal(m.kind, IPC_STORAGE);
+	assert_int_equal(ipc_get_storage(&m.body, &storage), ERR_OK);
+	assert_true(storage.ok);
+	fixture_envelope(&f, 2, 2);
+	assert_int_equal(worker_submit(fd, 2, text, sizeof(text), id), COMMIT_STORED);
+	close(fd);
+	assert_int_equal(fixture_stop(&f), 0);
+	assert_int_equal(umount(disk), 0);
+	fixture_close(&f);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_store, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_large, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_verdicts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_from, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_garbage, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_outcome, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lock, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_recovery, setup, teardown),
+		cmocka_unit_test(test_bad_places),
+		cmocka_unit_test_setup_teardown(test_descriptors, setup, teardown),
+		cmocka_unit_test(test_full_disk),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
