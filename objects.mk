@@ -10,7 +10,7 @@ WORKER_O = daemon/worker/worker.o daemon/worker/sandbox_table.o daemon/worker/se
 	daemon/worker/cmd_quit.o daemon/worker/cmd_rcpt.o daemon/worker/cmd_rset.o daemon/worker/cmd_starttls.o \
 	daemon/worker/cmd_vrfy.o daemon/worker/tls.o daemon/worker/tls_context.o daemon/worker/provider.o
 
-REGISTRY_O = auth/registry.o auth/store.o auth/owner.o auth/statements.o auth/schema.o auth/pattern.o auth/password.o
+REGISTRY_O = auth/registry.o auth/store.o auth/open.o auth/owner.o auth/statements.o auth/schema.o auth/pattern.o auth/password.o
 
 AUTH_O = auth/main.o auth/control.o auth/session.o auth/login.o auth/verdict.o auth/transaction.o auth/link.o auth/hashers.o auth/hasher.o \
     auth/queue.o auth/counters.o auth/remember.o auth/deadlines.o auth/profile.o

@@ -1,6 +1,6 @@
 /*
- * What all commands share: the configuration, asking on the terminal, and exit codes for errors of the libraries. Runs in smtpadm
- * with the admin's rights.
+ * What all commands share: the configuration, asking on the terminal, and exit codes for errors of the libraries.
+ * Runs in smtpadm with the admin's rights.
  */
 #include "admin.h"
 
@@ -118,11 +118,12 @@ admin_confirm(const struct admin *a, const char *what, const char *const *sample
 
 	if (a->yes || a->dry_run || (count < 2 && !admin_has_terminal()))
 		return EX_OK;
-	out_warn("%s: %s%s%s%s%s%s", what, samples[0], count > 1 ? ", " : "", count > 1 ? samples[1] : "", count > 2 ? ", " : "",
-	    count > 2 ? samples[2] : "", count > 3 ? ", ..." : "");
+	out_warn("%s: %s%s%s%s%s%s", what, samples[0], count > 1 ? ", " : "", count > 1 ? samples[1] : "",
+	    count > 2 ? ", " : "", count > 2 ? samples[2] : "", count > 3 ? ", ..." : "");
 	if (!admin_has_terminal()) {
 		out_fix("the same command with --yes");
-		return out_fail(EX_USAGE, "needs_yes", "%zu objects: without a terminal to ask on this needs --yes", count);
+		return out_fail(
+		    EX_USAGE, "needs_yes", "%zu objects: without a terminal to ask on this needs --yes", count);
 	}
 	if (!admin_ask("Go on? [y/N] ", true, answer, sizeof(answer)) || (answer[0] != 'y' && answer[0] != 'Y'))
 		return out_fail(EX_NO, "declined", "nothing was changed");

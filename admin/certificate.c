@@ -1,6 +1,6 @@
 /*
- * Certificates: the check of a pair, and the making of one that signs itself. Runs in smtpadm with the admin's rights; reads and
- * writes memory only.
+ * Certificates: the check of a pair, and the making of one that signs itself. Runs in smtpadm with the admin's
+ * rights; reads and writes memory only.
  */
 #include "certificate.h"
 
@@ -168,8 +168,8 @@ fill(X509 *leaf, EVP_PKEY *pkey, const char *hostname)
 	if (X509_gmtime_adj(X509_getm_notBefore(leaf), -3600) == NULL ||
 	    X509_time_adj_ex(X509_getm_notAfter(leaf), LIFETIME_DAYS, 0, NULL) == NULL)
 		return false;
-	if (strlen(hostname) <= CN_MAX && X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)hostname,
-	    -1, -1, 0) != 1)
+	if (strlen(hostname) <= CN_MAX &&
+	    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)hostname, -1, -1, 0) != 1)
 		return false;
 	return X509_set_issuer_name(leaf, name) == 1 && X509_set_pubkey(leaf, pkey) == 1 &&
 	    add_extension(leaf, NID_basic_constraints, "critical,CA:FALSE") &&

@@ -14,10 +14,11 @@ struct certificate_facts {
 };
 
 /*
- * Whether a chain and a key, both PEM, belong together and are of a kind that postern-keys signs with (RSA, ECDSA P-256 or P-384).
- * ERR_SYNTAX with facts->why.
+ * Whether a chain and a key, both PEM, belong together and are of a kind that postern-keys signs with (RSA, ECDSA
+ * P-256 or P-384). ERR_SYNTAX with facts->why.
  */
-int	certificate_check(const struct buf *chain, const struct buf *key, const char *hostname, struct certificate_facts *facts);
+int certificate_check(
+    const struct buf *chain, const struct buf *key, const char *hostname, struct certificate_facts *facts);
 
 /* Makes a key (EC P-256) and a certificate signed by itself for this name, ten years long, both PEM. ERR_SYSTEM. */
 int	certificate_make(const char *hostname, struct buf *chain, struct buf *key);

@@ -1,5 +1,6 @@
 /*
- * What a configuration relies on, looked at before a daemon trips over it. Runs in smtpadm with the admin's rights, reads only.
+ * What a configuration relies on, looked at before a daemon trips over it. Runs in smtpadm with the admin's
+ * rights, reads only.
  */
 #include "check.h"
 
@@ -31,7 +32,8 @@ read_key(const char *path, struct buf *key)
 	int fd, err = instance_open_secret(path, &fd);
 
 	if (err == ERR_DENIED)
-		return fault(path, "chmod 600", "the private key must be a regular file, no link, owned by root or you, with no rights "
+		return fault(path, "chmod 600",
+		    "the private key must be a regular file, no link, owned by root or you, with no rights "
 		    "for group and others");
 	if (err == ERR_SYSTEM && errno == EACCES) {
 		out_fix("the same command as root, or as the owner of the instance");
@@ -39,7 +41,8 @@ read_key(const char *path, struct buf *key)
 	}
 	if (err != ERR_OK) {
 		out_fix("smtpadm setup --self-signed, or smtpadm setup --cert FILE --key FILE");
-		return out_fail(EX_CONFIG, "configuration", "%s: the private key can't be read: %s", path, err_text(err));
+		return out_fail(
+		    EX_CONFIG, "configuration", "%s: the private key can't be read: %s", path, err_text(err));
 	}
 	err = io_read_all(fd, key);
 	io_close(&fd);
@@ -56,11 +59,13 @@ check_certificate(const struct admin *a, const struct conf *c)
 
 	buf_init(&chain, CERTIFICATE_FILE_MAX);
 	buf_init(&key, CERTIFICATE_FILE_MAX);
-	if (instance_file(&a->in, c->tls_certificate, chain_path) != ERR_OK || instance_file(&a->in, c->tls_key, key_path) != ERR_OK)
+	if (instance_file(&a->in, c->tls_certificate, chain_path) != ERR_OK ||
+	    instance_file(&a->in, c->tls_key, key_path) != ERR_OK)
 		return out_fail(EX_CONFIG, "configuration", "tls.certificate or tls.key is too long");
 	if ((err = io_read_file(chain_path, &chain)) != ERR_OK && !(err == ERR_SYSTEM && errno == EACCES)) {
 		out_fix("smtpadm setup --self-signed, or smtpadm setup --cert FILE --key FILE");
-		code = out_fail(EX_CONFIG, "configuration", "%s: the certificate can't be read: %s", chain_path, err_text(err));
+		code = out_fail(
+		    EX_CONFIG, "configuration", "%s: the certificate can't be read: %s", chain_path, err_text(err));
 	} else if (err != ERR_OK) {
 		code = out_fail(EX_NOPERM, "not_allowed", "%s: the certificate can't be read by you", chain_path);
 	} else if ((code = read_key(key_path, &key)) == EX_OK) {
@@ -103,12 +108,13 @@ check_folder(const char *path, mode_t forbidden, uid_t owner)
 	if (!S_ISDIR(st.st_mode))
 		return fault(path, NULL, "this is no folder");
 	if ((st.st_mode & forbidden) != 0)
-		return fault(path, (forbidden & 0777) == 077 ? "chmod 700" : "chmod go-w", "others have more rights to this folder than "
+		return fault(path, (forbidden & 0777) == 077 ? "chmod 700" : "chmod go-w",
+		    "others have more rights to this folder than "
 		    "is safe");
 	if (st.st_uid != owner) {
 		out_fix("chown %u %s", (unsigned)owner, path);
-		return out_fail(EX_CONFIG, "configuration", "%s: belongs to user %u, not to user %u", path, (unsigned)st.st_uid,
-		    (unsigned)owner);
+		return out_fail(EX_CONFIG, "configuration", "%s: belongs to user %u, not to user %u", path,
+		    (unsigned)st.st_uid, (unsigned)owner);
 	}
 	return EX_OK;
 }
@@ -132,8 +138,8 @@ check_instance(const struct admin *a, const struct conf *c)
 		return out_fail(EX_NOINPUT, "no_instance", "%s: %s", a->in.conf_file, err_text(ERR_SYSTEM));
 	if (geteuid() != 0 && st.st_uid != geteuid()) {
 		out_fix("the same command as root, or as the owner of the instance");
-		return out_fail(EX_NOPERM, "not_allowed", "%s belongs to user %u: others can't check what it relies on", a->in.conf_file,
-		    (unsigned)st.st_uid);
+		return out_fail(EX_NOPERM, "not_allowed", "%s belongs to user %u: others can't check what it relies on",
+		    a->in.conf_file, (unsigned)st.st_uid);
 	}
 	if ((st.st_mode & 022) != 0)
 		code = fault(a->in.conf_file, "chmod go-w", "others can write the configuration");

@@ -1,6 +1,7 @@
 /*
- * smtpadm account: adding, changing and removing people's accounts. Runs with the admin's rights and writes the registry in one
- * transaction a command; with --dry-run the transaction is rolled back. Passwords are hashed before it begins.
+ * smtpadm account: adding, changing and removing people's accounts. Runs with the admin's rights and writes the
+ * registry in one transaction a command; with --dry-run the transaction is rolled back. Passwords are hashed
+ * before it begins.
  */
 #include "command.h"
 
@@ -117,7 +118,8 @@ cmd_account_passwd(struct admin *a)
 		code = people_find(r, a->words[0], &account);
 	registry_close(r);
 	r = NULL;
-	if (code != EX_OK || (code = secret_from_options(a, a->words[0], &s)) != EX_OK || (code = begin(a, &r)) != EX_OK)
+	if (code != EX_OK || (code = secret_from_options(a, a->words[0], &s)) != EX_OK ||
+	    (code = begin(a, &r)) != EX_OK)
 		goto out;
 	if ((code = people_find(r, a->words[0], &account)) == EX_OK &&
 	    (err = registry_set_credential(r, account.id, "password", s.hash)) != ERR_OK)

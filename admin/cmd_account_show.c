@@ -1,6 +1,6 @@
 /*
- * smtpadm account list and show: what the registry knows of people. Runs with the admin's rights, reads only. No hash is ever
- * shown, only its method.
+ * smtpadm account list and show: what the registry knows of people. Runs with the admin's rights, reads only. No
+ * hash is ever shown, only its method.
  */
 #include "command.h"
 
@@ -16,7 +16,11 @@
 #define CREDENTIALS_MAX 64
 
 static const struct table_column list_columns[] = {
-	{ "ACCOUNT", false, 20 }, { "STATE", false, 0 }, { "SENDERS", true, 0 }, { "CREATED", false, 0 }, { "CHANGED", false, 0 },
+    {"ACCOUNT", false, 20},
+    {"STATE", false, 0},
+    {"SENDERS", true, 0},
+    {"CREATED", false, 0},
+    {"CHANGED", false, 0},
 };
 
 struct listing {

@@ -1,6 +1,6 @@
 /*
- * smtpadm config: reading and changing the configuration file. Runs with the admin's rights. A change is parsed before it is
- * written, and touches one line.
+ * smtpadm config: reading and changing the configuration file. Runs with the admin's rights. A change is parsed
+ * before it is written, and touches one line.
  */
 #include "command.h"
 
@@ -38,13 +38,14 @@ parse_listener_key(const char *name, struct key *k)
 	if (dot == NULL || dot == start || str_copy(k->word, sizeof(k->word), dot + 1, strlen(dot + 1)) != ERR_OK ||
 	    str_fmt(k->section, sizeof(k->section), "listener %.*s", (int)(dot - start), start) != ERR_OK ||
 	    strcspn(k->section, "[]\n\r;") != strlen(k->section))
-		return out_fail(EX_USAGE, "unknown_key", "a listener's keys are listener.NAME.kind, .address and .networks");
+		return out_fail(
+		    EX_USAGE, "unknown_key", "a listener's keys are listener.NAME.kind, .address and .networks");
 	for (size_t i = 0; i < NLISTENER_KEYS; i++)
 		if (strcmp(k->word, listener_keys[i]) == 0)
 			return EX_OK;
 	nearest = str_nearest(k->word, listener_keys, NLISTENER_KEYS);
-	return out_fail(EX_USAGE, "unknown_key", "a listener has no key '%s', did you mean '%.*s.%s'?", k->word, (int)(dot - name), name,
-	    nearest != NULL ? nearest : "address");
+	return out_fail(EX_USAGE, "unknown_key", "a listener has no key '%s', did you mean '%.*s.%s'?", k->word,
+	    (int)(dot - name), name, nearest != NULL ? nearest : "address");
 }
 
 static int
@@ -58,7 +59,8 @@ parse_key(const char *name, struct key *k)
 		return parse_listener_key(name, k);
 	if ((k->setting = conf_find(name)) == NULL) {
 		if ((nearest = conf_nearest(name)) != NULL)
-			return out_fail(EX_USAGE, "unknown_key", "unknown setting '%s', did you mean '%s'?", name, nearest);
+			return out_fail(
+			    EX_USAGE, "unknown_key", "unknown setting '%s', did you mean '%s'?", name, nearest);
 		return out_fail(EX_USAGE, "unknown_key", "unknown setting '%s'", name);
 	}
 	dot = strrchr(name, '.');
@@ -182,16 +184,18 @@ cmd_config_get(struct admin *a)
 	return EX_OK;
 }
 
-/* The file must mean what was asked for: a value with " ;" in it would be cut at that comment, and blanks at its ends are lost. */
+/* The file must mean what was asked for: a value would be cut at " ;" in it, and blanks at its ends are lost. */
 static int
 check_meaning(const struct key *k, const struct conf *c, const char *value)
 {
 	const struct conf_setting *s = k->setting;
 	char held[1024];
 
-	if (s == NULL || (s->type != CONF_TEXT && s->type != CONF_HOSTNAME) || strcmp(conf_put_value(held, c, s), value) == 0)
+	if (s == NULL || (s->type != CONF_TEXT && s->type != CONF_HOSTNAME) ||
+	    strcmp(conf_put_value(held, c, s), value) == 0)
 		return EX_OK;
-	return out_fail(EX_DATAERR, "bad_value", "the configuration file can't hold '%s': it would be read as '%s'", value, held);
+	return out_fail(
+	    EX_DATAERR, "bad_value", "the configuration file can't hold '%s': it would be read as '%s'", value, held);
 }
 
 static int
@@ -264,8 +268,9 @@ explain(const struct conf_setting *s)
 	for (size_t i = 0; s->words != NULL && s->words[i] != NULL; i++)
 		used += (size_t)snprintf(words + used, sizeof(words) - used, "%s%s", i != 0 ? "|" : "", s->words[i]);
 	if (!out_is_json()) {
-		out_print("%s\n    %s\n    %s%s%s%s%s; default %s\n", s->name, s->help, words[0] != 0 ? words : type_names[s->type],
-		    low[0] != 0 ? " from " : "", low, low[0] != 0 ? " to " : "", high, s->fallback[0] != 0 ? s->fallback : "(empty)");
+		out_print("%s\n    %s\n    %s%s%s%s%s; default %s\n", s->name, s->help,
+		    words[0] != 0 ? words : type_names[s->type], low[0] != 0 ? " from " : "", low,
+		    low[0] != 0 ? " to " : "", high, s->fallback[0] != 0 ? s->fallback : "(empty)");
 		return;
 	}
 	json_begin(&j);
@@ -286,12 +291,12 @@ static void
 explain_listeners(void)
 {
 	static const struct conf_setting rows[] = {
-		{ .name = "listener.NAME.kind", .type = CONF_TEXT, .fallback = "NAME", .help = "submission (STARTTLS), submissions "
-		    "(implicit TLS) or plain (no TLS; loopback and named networks only)." },
-		{ .name = "listener.NAME.address", .type = CONF_TEXT, .fallback = "", .help = "ADDRESS:PORT to listen on, such as "
-		    "0.0.0.0:587 or [::]:587." },
-		{ .name = "listener.NAME.networks", .type = CONF_TEXT, .fallback = "", .help = "For kind plain: local networks that "
-		    "may come, beside loopback." },
+		{ .name = "listener.NAME.kind", .type = CONF_TEXT, .fallback = "NAME",
+		    .help = "submission (STARTTLS), submissions (implicit TLS) or plain (no TLS)." },
+		{ .name = "listener.NAME.address", .type = CONF_TEXT, .fallback = "",
+		    .help = "ADDRESS:PORT to listen on, such as 0.0.0.0:587 or [::]:587." },
+		{ .name = "listener.NAME.networks", .type = CONF_TEXT, .fallback = "",
+		    .help = "For kind plain: local networks that may come, beside loopback." },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

@@ -48,7 +48,8 @@ complain(struct matches *ms, const struct queue_message *m, int err)
 {
 	ms->corrupt++;
 	out_fix("smtpadm queue list --state failed");
-	out_fail(EX_DATAERR, "corrupt", "the message file %s/%s: %s", spool_folder_name(m->folder), m->file, err_text(err));
+	out_fail(
+	    EX_DATAERR, "corrupt", "the message file %s/%s: %s", spool_folder_name(m->folder), m->file, err_text(err));
 }
 
 static int

@@ -38,17 +38,18 @@ show(const struct admin *a, const struct queue_message *m, const char *whole)
 	const struct spool_envelope *e = &m->envelope;
 	char text[40], age[40];
 
-	out_print("id          %s\nstate       %s\nfile        %s/%s (%s)\n", e->id, queue_state(m->folder), spool_folder_name(m->folder),
-	    m->file, whole);
-	out_print("arrival     %s (%s ago)\nsize        %llu\n", show_time(text, a->time, e->arrival_us), show_age(age, e->arrival_us),
-	    (unsigned long long)e->message_size);
+	out_print("id          %s\nstate       %s\nfile        %s/%s (%s)\n", e->id, queue_state(m->folder),
+	    spool_folder_name(m->folder), m->file, whole);
+	out_print("arrival     %s (%s ago)\nsize        %llu\n", show_time(text, a->time, e->arrival_us),
+	    show_age(age, e->arrival_us), (unsigned long long)e->message_size);
 	out_print("account     %s\nsession     %016llx\nsender      %s\n", e->account, (unsigned long long)e->session,
 	    e->sender[0] != 0 ? e->sender : "<>");
 	for (size_t i = 0; i < e->nrecipients; i++) {
 		const struct spool_recipient *r = &e->recipients[i];
 
-		out_print("recipient   %s%s%s%s%s\n", r->address, r->notify != NULL ? " NOTIFY=" : "", r->notify != NULL ? r->notify : "",
-		    r->orcpt != NULL ? " ORCPT=" : "", r->orcpt != NULL ? r->orcpt : "");
+		out_print("recipient   %s%s%s%s%s\n", r->address, r->notify != NULL ? " NOTIFY=" : "",
+		    r->notify != NULL ? r->notify : "", r->orcpt != NULL ? " ORCPT=" : "",
+		    r->orcpt != NULL ? r->orcpt : "");
 	}
 	if (e->envid != NULL)
 		out_print("envid       %s\n", e->envid);
@@ -74,7 +75,8 @@ cmd_queue_show(struct admin *a)
 	else if (m.err == ERR_OK)
 		show(a, &m, err == ERR_OK ? "whole" : "corrupt");
 	if (err != ERR_OK)
-		code = out_fail(EX_DATAERR, "corrupt", "the message file %s/%s: %s", spool_folder_name(m.folder), m.file, err_text(err));
+		code = out_fail(EX_DATAERR, "corrupt", "the message file %s/%s: %s", spool_folder_name(m.folder),
+		    m.file, err_text(err));
 	queue_free(&m);
 	io_close(&e.fd);
 	return code;
@@ -126,7 +128,9 @@ put_file(int fd, uint64_t message_offset, struct span *s)
 			continue;
 		if (n < 0)
 			return ERR_SYSTEM;
-		head = at >= message_offset ? 0 : message_offset - at < (uint64_t)n ? (size_t)(message_offset - at) : (size_t)n;
+		head = at >= message_offset		   ? 0
+		       : message_offset - at < (uint64_t)n ? (size_t)(message_offset - at)
+							   : (size_t)n;
 		if (s->envelope)
 			fwrite(chunk, 1, head, stdout);
 		put_message(s, chunk + head, (size_t)n - head);

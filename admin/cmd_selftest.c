@@ -1,6 +1,7 @@
 /*
- * smtpadm selftest sandbox: each program proves its own sandbox in children, and the processes of a running instance are looked at.
- * Runs with the admin's rights; starts the programs of the same installation with --selftest, which change nothing.
+ * smtpadm selftest sandbox: each program proves its own sandbox in children, and the processes of a running
+ * instance are looked at. Runs with the admin's rights; starts the programs of the same installation with
+ * --selftest, which change nothing.
  */
 #include "command.h"
 
@@ -139,7 +140,8 @@ test_program(struct selftest *t, const char *name)
 		return;
 	}
 	if (WIFEXITED(status))
-		str_fmt(text, sizeof(text), "the self-test ended with code %d after %zu lines", WEXITSTATUS(status), lines);
+		str_fmt(
+		    text, sizeof(text), "the self-test ended with code %d after %zu lines", WEXITSTATUS(status), lines);
 	else
 		str_fmt(text, sizeof(text), "the self-test was ended by signal %d", WTERMSIG(status));
 	selftest_add(t, name, "program", "absent", text);

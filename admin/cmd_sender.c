@@ -1,6 +1,6 @@
 /*
- * smtpadm sender: the addresses that an account may send as. Runs with the admin's rights and writes the registry in one
- * transaction a command; with --dry-run it is rolled back.
+ * smtpadm sender: the addresses that an account may send as. Runs with the admin's rights and writes the registry
+ * in one transaction a command; with --dry-run it is rolled back.
  */
 #include "command.h"
 
@@ -26,7 +26,8 @@ report(const struct admin *a, const char *account, const char *pattern, const ch
 		json_end(&j, stdout);
 		return;
 	}
-	out_say("account %s: sender %s %s%s", account, pattern, action, a->dry_run ? " (dry run: nothing was changed)" : "");
+	out_say("account %s: sender %s %s%s", account, pattern, action,
+	    a->dry_run ? " (dry run: nothing was changed)" : "");
 }
 
 static int

@@ -1,6 +1,7 @@
 /*
- * smtpadm setup: an instance with everything that posternd needs. Runs as root or as an ordinary user. Invariant: all that can be
- * refused is refused before the first change; what is there stays, and each thing replaced on request is named.
+ * smtpadm setup: an instance with everything that posternd needs. Runs as root or as an ordinary user. Invariant:
+ * all that can be refused is refused before the first change; what is there stays, and each thing replaced on
+ * request is named.
  */
 #include "command.h"
 
@@ -31,7 +32,7 @@ find_account(struct setup *s, bool *exists)
 	*exists = false;
 	if (s->is_fresh)
 		return EX_OK;
-	if ((code = people_open(s->a, false, &r)) != EX_OK)
+	if ((code = people_open_as(s->a, &s->ids, false, &r)) != EX_OK)
 		return code;
 	err = registry_find_account(r, s->account_name, &account);
 	*exists = err == ERR_OK;
@@ -61,7 +62,8 @@ plan_account(struct setup *s)
 	if (given == NULL && admin_has(s->a, OPT_PASSWORD_STDIN))
 		return out_fail(EX_USAGE, "usage", "--password-stdin needs --account");
 	if (given == NULL && admin_has_terminal() && s->is_fresh &&
-	    admin_ask("First account, such as alice@example.org (empty: none): ", true, typed, sizeof(typed)) && typed[0] != 0)
+	    admin_ask("First account, such as alice@example.org (empty: none): ", true, typed, sizeof(typed)) &&
+	    typed[0] != 0)
 		given = typed;
 	if (given == NULL)
 		return EX_OK;
@@ -93,15 +95,16 @@ write_account(struct setup *s)
 
 	if (s->account == ACCOUNT_NONE || s->account == ACCOUNT_KEPT)
 		return EX_OK;
-	if ((code = secret_hash(&s->secret)) != EX_OK || (code = people_open(s->a, true, &r)) != EX_OK)
+	if ((code = secret_hash(&s->secret)) != EX_OK || (code = people_open_as(s->a, &s->ids, true, &r)) != EX_OK)
 		return code;
-	if ((err = registry_begin(r)) == ERR_OK && (err = registry_find_account(r, s->account_name, &account)) == ERR_OK) {
+	if ((err = registry_begin(r)) == ERR_OK &&
+	    (err = registry_find_account(r, s->account_name, &account)) == ERR_OK) {
 		struct registry_credential c[1];
 		size_t n = 0;
 
 		/* The same password again is no change: sessions and remembered logins stay. */
-		if (registry_list_credentials(r, account.id, c, 1, &n) == ERR_OK && n == 1 && strcmp(c[0].name, "password") == 0 &&
-		    password_matches(s->secret.text, s->secret.len, c[0].hash))
+		if (registry_list_credentials(r, account.id, c, 1, &n) == ERR_OK && n == 1 &&
+		    strcmp(c[0].name, "password") == 0 && password_matches(s->secret.text, s->secret.len, c[0].hash))
 			s->account = ACCOUNT_KEPT;
 		else
 			err = registry_set_credential(r, account.id, "password", s->secret.hash);
@@ -179,8 +182,9 @@ report_listeners(const struct setup *s)
 		bool named = l->kind != LISTENER_PLAIN && !netaddr_is_loopback(&l->address);
 
 		/* On loopback the address is what a program here needs; the certificate names the host name. */
-		out_print("  outgoing server %s, port %u, security %s\n", named ? s->conf.hostname : netaddr_put_host(host, &l->address),
-		    (unsigned)l->address.port, security[l->kind]);
+		out_print("  outgoing server %s, port %u, security %s\n",
+		    named ? s->conf.hostname : netaddr_put_host(host, &l->address), (unsigned)l->address.port,
+		    security[l->kind]);
 	}
 	out_print("  user name %s, its password, authentication \"normal password\"\n",
 	    s->account != ACCOUNT_NONE ? s->account_name : "of the account");
@@ -200,7 +204,8 @@ report(const struct setup *s)
 	instance_spool(in, &s->conf, spool);
 	out_print("Configuration  %s%s\n", in->conf_file, s->file_changed ? "" : " (as it was)");
 	out_print("Host name      %s\n", s->conf.hostname);
-	out_print("Certificate    %s (%s)\n", s->certificate != CERTIFICATE_NONE ? s->chain_path : "-", certificate_words[s->certificate]);
+	out_print("Certificate    %s (%s)\n", s->certificate != CERTIFICATE_NONE ? s->chain_path : "-",
+	    certificate_words[s->certificate]);
 	out_print("Registry       %s\nSpool          %s\n", in->registry_file, spool);
 	if (s->account != ACCOUNT_NONE)
 		out_print("Account        %s (%s)\n", s->account_name, account_words[s->account]);

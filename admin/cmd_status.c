@@ -115,10 +115,12 @@ cmd_status(struct admin *a)
 	if (f.running)
 		out_print("posternd    running, pid %d\n", (int)f.pid);
 	else
-		out_print("posternd    not running (posternd%s%s starts it)\n", a->in.root[0] != 0 ? " --root " : "", a->in.root);
+		out_print("posternd    not running (posternd%s%s starts it)\n", a->in.root[0] != 0 ? " --root " : "",
+		    a->in.root);
 	out_print("hostname    %s\n", c.hostname);
 	for (size_t i = 0; i < c.nlisteners; i++)
-		out_print("listener    %s %s\n", netaddr_put(text, &c.listeners[i].address), conf_listener_kind(c.listeners[i].kind));
+		out_print("listener    %s %s\n", netaddr_put(text, &c.listeners[i].address),
+		    conf_listener_kind(c.listeners[i].kind));
 	out_print("accounts    %zu (%zu disabled)\n", f.accounts, f.disabled);
 	out_print("queue       %zu\n", f.queued);
 	if (f.failed != 0)
@@ -141,8 +143,8 @@ cmd_reload(struct admin *a)
 		return out_fail(EX_UNAVAILABLE, "not_running", "posternd does not run, so there is nothing to reload");
 	}
 	if (!a->dry_run && kill(pid, SIGHUP) != 0)
-		return out_fail(errno == EPERM ? EX_NOPERM : EX_OSERR, errno == EPERM ? "not_allowed" : "system", "posternd (pid %d): %s",
-		    (int)pid, err_text(ERR_SYSTEM));
+		return out_fail(errno == EPERM ? EX_NOPERM : EX_OSERR, errno == EPERM ? "not_allowed" : "system",
+		    "posternd (pid %d): %s", (int)pid, err_text(ERR_SYSTEM));
 	if (out_is_json()) {
 		json_begin(&j);
 		json_put_str(&j, "action", "reloaded");

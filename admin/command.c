@@ -1,6 +1,6 @@
 /*
- * The one table of commands and the one of options, and the help that is printed from them. Runs in smtpadm with the rights of
- * the admin who called it; const but for what it prints.
+ * The one table of commands and the one of options, and the help that is printed from them. Runs in smtpadm with
+ * the rights of the admin who called it; const but for what it prints.
  */
 #include "command.h"
 
@@ -11,7 +11,8 @@
 #include "str.h"
 
 const struct option command_options[OPT_COUNT] = {
-	[OPT_ROOT] = { "root", 0, "DIR", false, "the instance in this folder; default: the system's places, or $POSTERN_ROOT" },
+	[OPT_ROOT] = { "root", 0, "DIR", false,
+	    "the instance in this folder; default: the system's places, or $POSTERN_ROOT" },
 	[OPT_JSON] = { "json", 'j', NULL, false, "one JSON object a line" },
 	[OPT_QUIET] = { "quiet", 'q', NULL, false, "no messages but errors" },
 	[OPT_VERBOSE] = { "verbose", 'v', NULL, false, "tables with whole values, whatever their width" },
@@ -27,7 +28,8 @@ const struct option command_options[OPT_COUNT] = {
 	[OPT_KEY] = { "key", 0, "FILE", false, "its private key, PEM, not encrypted; copied into the instance" },
 	[OPT_SELF_SIGNED] = { "self-signed", 0, NULL, false, "make a certificate of its own, unless there is one" },
 	[OPT_LISTEN] = { "listen", 0, "KIND=ADDR:PORT", true, "submission, submissions or plain; may be repeated" },
-	[OPT_PASSWORD_STDIN] = { "password-stdin", 0, NULL, false, "the account's password is the first line of standard input" },
+	[OPT_PASSWORD_STDIN] = { "password-stdin", 0, NULL, false,
+	    "the account's password is the first line of standard input" },
 	[OPT_STDIN] = { "stdin", 0, NULL, false, "the password is the first line of standard input" },
 	[OPT_GENERATE] = { "generate", 0, NULL, false, "make a password and print it once" },
 	[OPT_HASH_STDIN] = { "hash-stdin", 0, NULL, false, "a crypt(5) hash is the first line of standard input" },
@@ -49,7 +51,8 @@ const struct option command_options[OPT_COUNT] = {
 };
 
 #define PASSWORD_OPTIONS (OPT(STDIN) | OPT(GENERATE) | OPT(HASH_STDIN))
-#define SETUP_OPTIONS (OPT(HOSTNAME) | OPT(ACCOUNT) | OPT(CERT) | OPT(KEY) | OPT(SELF_SIGNED) | OPT(LISTEN) | OPT(PASSWORD_STDIN))
+#define SETUP_OPTIONS \
+	(OPT(HOSTNAME) | OPT(ACCOUNT) | OPT(CERT) | OPT(KEY) | OPT(SELF_SIGNED) | OPT(LISTEN) | OPT(PASSWORD_STDIN))
 #define MANY ADMIN_WORDS_MAX
 
 static const struct command commands[] = {
@@ -139,13 +142,15 @@ unknown_verb(const char *noun, const char *word)
 		if (strcmp(commands[i].noun, noun) != 0)
 			continue;
 		names[n++] = commands[i].verb;
-		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", used != 0 ? ", " : "", commands[i].verb);
+		used +=
+		    (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", used != 0 ? ", " : "", commands[i].verb);
 	}
 	out_fix("smtpadm %s --help", noun);
 	if (word == NULL)
 		out_fail(EX_USAGE, "usage", "'%s' needs a verb: %s", noun, list);
 	else if ((nearest = str_nearest(word, names, n)) != NULL)
-		out_fail(EX_USAGE, "unknown_command", "unknown verb '%s' of '%s', did you mean '%s'?", word, noun, nearest);
+		out_fail(
+		    EX_USAGE, "unknown_command", "unknown verb '%s' of '%s', did you mean '%s'?", word, noun, nearest);
 	else
 		out_fail(EX_USAGE, "unknown_command", "unknown verb '%s' of '%s': use %s", word, noun, list);
 	return NULL;
@@ -262,8 +267,8 @@ command_help(const char *const *words, size_t nwords)
 		const struct command *d = &commands[i];
 		char left[64];
 
-		snprintf(left, sizeof(left), "  %s%s%s %s", d->noun, d->verb != NULL ? " " : "", d->verb != NULL ? d->verb : "",
-		    d->arguments);
+		snprintf(left, sizeof(left), "  %s%s%s %s", d->noun, d->verb != NULL ? " " : "",
+		    d->verb != NULL ? d->verb : "", d->arguments);
 		print_entry(left, 36, d->help);
 	}
 	printf("\nGlobal options, before or behind the command:\n");

@@ -24,16 +24,18 @@ struct option {
 	const char	*help;
 };
 
-#define OPTIONS_GLOBAL (OPT(ROOT) | OPT(JSON) | OPT(QUIET) | OPT(VERBOSE) | OPT(DRY_RUN) | OPT(YES) | OPT(COLOR) | OPT(TIME) | \
-    OPT(HELP) | OPT(VERSION))
-#define OPTIONS_FILTER (OPT(ID) | OPT(ACCOUNT) | OPT(FROM) | OPT(TO) | OPT(DOMAIN) | OPT(STATE) | OPT(OLDER) | OPT(NEWER) | \
-    OPT(SIZE) | OPT(ALL))
+#define OPTIONS_GLOBAL                                                                                          \
+	(OPT(ROOT) | OPT(JSON) | OPT(QUIET) | OPT(VERBOSE) | OPT(DRY_RUN) | OPT(YES) | OPT(COLOR) | OPT(TIME) | \
+	    OPT(HELP) | OPT(VERSION))
+#define OPTIONS_FILTER                                                                                       \
+	(OPT(ID) | OPT(ACCOUNT) | OPT(FROM) | OPT(TO) | OPT(DOMAIN) | OPT(STATE) | OPT(OLDER) | OPT(NEWER) | \
+	    OPT(SIZE) | OPT(ALL))
 
 extern const struct option command_options[OPT_COUNT];
 
 /*
- * Finds the row for the leading words, synonyms included; *used is how many of them name it. Says what is wrong and returns NULL
- * when there is none.
+ * Finds the row for the leading words, synonyms included; *used is how many of them name it. Says what is wrong
+ * and returns NULL when there is none.
  */
 const struct command *command_find(const char *const *words, size_t nwords, size_t *used);
 

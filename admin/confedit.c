@@ -1,6 +1,7 @@
 /*
- * A line editor for the configuration file, which keeps what the admin wrote. Pure; run by smtpadm. Reads lines as the parser of
- * common/conf.c does, and is checked by it: nothing is written that does not parse to the value asked for.
+ * A line editor for the configuration file, which keeps what the admin wrote. Pure; run by smtpadm. Reads lines as
+ * the parser of common/conf.c does, and is checked by it: nothing is written that does not parse to the value
+ * asked for.
  */
 #include "confedit.h"
 
@@ -150,7 +151,8 @@ confedit_set(struct buf *out, const char *text, size_t len, const char *section,
 			inside = is_section(&l, section);
 		else if (inside && !is_comment(&l) && is_key(&l, key, &from, &to)) {
 			put(out, &err, text, (size_t)(from - text));
-			put(out, &err, from[-1] == '=' || from[-1] == ':' ? " " : "", from[-1] == '=' || from[-1] == ':');
+			put(out, &err, from[-1] == '=' || from[-1] == ':' ? " " : "",
+			    from[-1] == '=' || from[-1] == ':');
 			put(out, &err, value, strlen(value));
 			put(out, &err, to, (size_t)(end - to));
 			return err;

@@ -1,6 +1,6 @@
 /*
- * Reading, locking and replacing the configuration file. Runs in smtpadm as the file's owner or root. Invariant: the file is always
- * the old text or the new one, whole, and never one that was not parsed before.
+ * Reading, locking and replacing the configuration file. Runs in smtpadm as the file's owner or root. Invariant:
+ * the file is always the old text or the new one, whole, and never one that was not parsed before.
  */
 #include "conffile.h"
 
@@ -71,7 +71,8 @@ conffile_open(struct conffile *f, const struct admin *a)
 {
 	int err;
 
-	*f = (struct conffile){ .path = a->in.conf_file, .lock_fd = -1, .mode = 0644, .uid = geteuid(), .gid = getegid() };
+	*f =
+	    (struct conffile){.path = a->in.conf_file, .lock_fd = -1, .mode = 0644, .uid = geteuid(), .gid = getegid()};
 	buf_init(&f->text, CONF_FILE_MAX);
 	if ((err = lock(f)) == ERR_OK)
 		err = read_text(f);
@@ -101,7 +102,8 @@ conffile_set(struct conffile *f, const char *section, const char *key, const cha
 	int err;
 
 	buf_init(&b, CONF_FILE_MAX);
-	err = confedit_set(&b, f->text.data != NULL ? (const char *)f->text.data : "", f->text.len, section, key, value);
+	err =
+	    confedit_set(&b, f->text.data != NULL ? (const char *)f->text.data : "", f->text.len, section, key, value);
 	if (err != ERR_OK) {
 		buf_free(&b);
 		return out_fail(admin_code(err), admin_name(err), "%s: %s", f->path, err_text(err));

@@ -19,7 +19,7 @@ struct conffile {
 	gid_t		 gid;
 };
 
-/* Locks the folder (waits up to 5 s, then 75) and reads the text; a file that is not there is an empty one. Exit code. */
+/* Locks the folder (waits up to 5 s, then 75) and reads the text; a file that is not there is empty. Exit code. */
 int	conffile_open(struct conffile *f, const struct admin *a);
 void	conffile_close(struct conffile *f);
 

@@ -1,6 +1,6 @@
 /*
- * The filters of the queue commands: different ones must all match, the same one repeated means either. Runs in smtpadm; pure but for
- * the clock and complaints about the command line.
+ * The filters of the queue commands: different ones must all match, the same one repeated means either. Runs in
+ * smtpadm; pure but for the clock and complaints about the command line.
  */
 #include "filter.h"
 
@@ -22,7 +22,8 @@ parse_age(const char *text, uint64_t now_us, uint64_t *since_us, const char *opt
 	if (text == NULL)
 		return EX_OK;
 	if (str_parse_duration(text, &ms) != ERR_OK || ms > now_us / 1000)
-		return out_fail(EX_USAGE, "usage", "--%s takes a time such as 30s, 5m, 2h or 4d, not '%s'", option, text);
+		return out_fail(
+		    EX_USAGE, "usage", "--%s takes a time such as 30s, 5m, 2h or 4d, not '%s'", option, text);
 	*since_us = now_us - ms * 1000;
 	return EX_OK;
 }
@@ -36,7 +37,8 @@ parse_sizes(struct filter *f)
 
 	while ((text = admin_next(f->a, OPT_SIZE, &i)) != NULL) {
 		if ((text[0] != '+' && text[0] != '-') || str_parse_size(text + 1, &octets) != ERR_OK)
-			return out_fail(EX_USAGE, "usage", "--size takes +N (larger) or -N (smaller) such as +1M, not '%s'", text);
+			return out_fail(
+			    EX_USAGE, "usage", "--size takes +N (larger) or -N (smaller) such as +1M, not '%s'", text);
 		if (text[0] == '+')
 			f->larger = octets;
 		else
@@ -57,7 +59,8 @@ check_states(const struct filter *f)
 		while (s < 4 && strcmp(states[s], text) != 0)
 			s++;
 		if (s == 4)
-			return out_fail(EX_USAGE, "usage", "--state is active, deferred, held or failed, not '%s'", text);
+			return out_fail(
+			    EX_USAGE, "usage", "--state is active, deferred, held or failed, not '%s'", text);
 	}
 	return EX_OK;
 }
@@ -65,8 +68,8 @@ check_states(const struct filter *f)
 int
 filter_open(struct filter *f, const struct admin *a)
 {
-	static const enum option_id ids[] = { OPT_ID, OPT_ACCOUNT, OPT_FROM, OPT_TO, OPT_DOMAIN, OPT_STATE, OPT_OLDER, OPT_NEWER,
-	    OPT_SIZE };
+	static const enum option_id ids[] = { OPT_ID, OPT_ACCOUNT, OPT_FROM, OPT_TO, OPT_DOMAIN, OPT_STATE,
+	    OPT_OLDER, OPT_NEWER, OPT_SIZE };
 	int code;
 
 	*f = (struct filter){ .a = a, .now_us = io_now_us(), .smaller = UINT64_MAX };
@@ -115,9 +118,10 @@ filter_matches(const struct filter *f, const struct queue_message *m)
 	const struct spool_envelope *e = &m->envelope;
 	const char *sender = e->sender != NULL && e->sender[0] == 0 ? "<>" : e->sender;
 
-	return matches_text(f, OPT_ID, e->id) && matches_text(f, OPT_ACCOUNT, e->account) && matches_text(f, OPT_FROM, sender) &&
-	    matches_text(f, OPT_STATE, queue_state(m->folder)) && matches_recipient(f, OPT_TO, e) &&
-	    matches_recipient(f, OPT_DOMAIN, e) && (f->older_us == 0 || (e->arrival_us != 0 && e->arrival_us < f->older_us)) &&
-	    (f->newer_us == 0 || e->arrival_us >= f->newer_us) && (f->larger == 0 || e->message_size > f->larger) &&
-	    (f->smaller == UINT64_MAX || e->message_size < f->smaller);
+	return matches_text(f, OPT_ID, e->id) && matches_text(f, OPT_ACCOUNT, e->account) &&
+	       matches_text(f, OPT_FROM, sender) && matches_text(f, OPT_STATE, queue_state(m->folder)) &&
+	       matches_recipient(f, OPT_TO, e) && matches_recipient(f, OPT_DOMAIN, e) &&
+	       (f->older_us == 0 || (e->arrival_us != 0 && e->arrival_us < f->older_us)) &&
+	       (f->newer_us == 0 || e->arrival_us >= f->newer_us) && (f->larger == 0 || e->message_size > f->larger) &&
+	       (f->smaller == UINT64_MAX || e->message_size < f->smaller);
 }

@@ -1,6 +1,6 @@
 /*
- * JSON (RFC 8259) by hand: one object a line, "v":1 first. Runs in smtpadm. Whatever octets a value holds, the line is valid: what
- * is no UTF-8 becomes U+FFFD.
+ * JSON (RFC 8259) by hand: one object a line, "v":1 first. Runs in smtpadm. Whatever octets a value holds, the
+ * line is valid: what is no UTF-8 becomes U+FFFD.
  */
 #include "out.h"
 

@@ -1,6 +1,7 @@
 /*
- * smtpadm: sets up and looks after one instance. Runs as the admin who called it; as root it becomes the owner of the registry and
- * the spool before it touches them. Invariant: no password is ever taken from, or put on, a command line.
+ * smtpadm: sets up and looks after one instance. Runs as the admin who called it; as root it becomes the owner of
+ * the registry and the spool before it touches them. Invariant: no password is ever taken from, or put on, a
+ * command line.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,10 +139,11 @@ parse(struct admin *a, int argc, char **argv)
 static int
 set_style(struct admin *a)
 {
-	static const char *const colors[] = { "auto", "always", "never" }, *const times[] = { "", "utc", "local", "rel" };
+	static const char *const colors[] = {"auto", "always", "never"}, *const times[] = {"", "utc", "local", "rel"};
 	struct out_style style = { .json = admin_has(a, OPT_JSON), .quiet = admin_has(a, OPT_QUIET),
 	    .verbose = admin_has(a, OPT_VERBOSE), .root = "" };
-	const char *color = admin_value(a, OPT_COLOR), *time = admin_value(a, OPT_TIME), *root = admin_value(a, OPT_ROOT);
+	const char *color = admin_value(a, OPT_COLOR), *time = admin_value(a, OPT_TIME),
+		   *root = admin_value(a, OPT_ROOT);
 	size_t c = 0, t = 0;
 
 	out_open(&style);
@@ -183,8 +185,9 @@ check_usage(const struct admin *a, const struct command *c)
 		return out_fail(EX_USAGE, "usage", "'%s%s%s' needs %s", c->noun, blank, verb, c->arguments);
 	/* The word too many is not repeated: it may be a password. */
 	if (a->nwords > c->max)
-		return out_fail(EX_USAGE, "usage", "'%s%s%s' takes %s%s, and there are more words; passwords never stand on the command line",
-		    c->noun, blank, verb, c->max == 0 ? "no argument" : "only ", c->max == 0 ? "" : c->arguments);
+		return out_fail(EX_USAGE, "usage",
+		    "'%s%s%s' takes %s%s, and there are more words; passwords never stand on the command line", c->noun,
+		    blank, verb, c->max == 0 ? "no argument" : "only ", c->max == 0 ? "" : c->arguments);
 	out_fix("%s", "");
 	return EX_OK;
 }

@@ -1,6 +1,6 @@
 /*
- * What smtpadm says: messages and errors on standard error, in words or as JSON. Runs with the admin's rights; no foreign octet
- * reaches a terminal as a control character.
+ * What smtpadm says: messages and errors on standard error, in words or as JSON. Runs with the admin's rights; no
+ * foreign octet reaches a terminal as a control character.
  */
 #include "out.h"
 
@@ -127,8 +127,8 @@ out_fail(int code, const char *name, const char *fmt, ...)
 		json_close(&j, '}');
 		json_end(&j, stderr);
 	} else {
-		fprintf(stderr, "smtpadm: %s%s%s\n", out_clean(clean, sizeof(clean), text), fix[0] != 0 ? "\n  try: " : "",
-		    out_clean(clean_fix, sizeof(clean_fix), fix));
+		fprintf(stderr, "smtpadm: %s%s%s\n", out_clean(clean, sizeof(clean), text),
+		    fix[0] != 0 ? "\n  try: " : "", out_clean(clean_fix, sizeof(clean_fix), fix));
 	}
 	fix[0] = 0;
 	return code;

@@ -1,6 +1,6 @@
 /*
- * The registry as smtpadm's commands use it: opened as its owner, its errors as exit codes. Runs with the admin's rights;
- * registry_open() becomes the owner where root calls it.
+ * The registry as smtpadm's commands use it: opened as its owner, its errors as exit codes. Runs with the admin's
+ * rights; registry_open() becomes the owner where root calls it.
  */
 #include "people.h"
 
@@ -29,21 +29,29 @@ people_fail(struct registry *r, int err, const char *doing)
 }
 
 int
+people_open_as(const struct admin *a, const struct instance_ids *ids, bool writable, struct registry **r)
+{
+	int err;
+
+	*r = NULL;
+	if ((err = registry_open(r, &a->in, ids, writable)) == ERR_OK)
+		return EX_OK;
+	*r = NULL;
+	return people_fail(NULL, err, a->in.registry_file);
+}
+
+int
 people_open(const struct admin *a, bool writable, struct registry **r)
 {
+	static struct conf c;
 	struct instance_ids ids;
-	struct conf c;
-	int code, err;
+	int code;
 
 	*r = NULL;
 	if ((code = admin_load_conf(a, &c)) != EX_OK)
 		return code;
 	instance_ids(&a->in, &c, &ids);
-	if ((err = registry_open(r, &a->in, &ids, writable)) != ERR_OK) {
-		code = people_fail(NULL, err, a->in.registry_file);
-		*r = NULL;
-	}
-	return code;
+	return people_open_as(a, &ids, writable, r);
 }
 
 int
@@ -81,5 +89,6 @@ people_check_name(const char *name)
 		return EX_OK;
 	if (n < REGISTRY_NAME_MAX && n > 0 && strspn(name, letters) == n)
 		return EX_OK;
-	return out_fail(EX_DATAERR, "bad_address", "'%s' is neither an address such as alice@example.org nor a plain word", name);
+	return out_fail(
+	    EX_DATAERR, "bad_address", "'%s' is neither an address such as alice@example.org nor a plain word", name);
 }

@@ -8,6 +8,8 @@
 
 /* Opens the instance's registry. Exit code, having said why; *r is then NULL. */
 int	people_open(const struct admin *a, bool writable, struct registry **r);
+/* The same with owners that are known already. */
+int	people_open_as(const struct admin *a, const struct instance_ids *ids, bool writable, struct registry **r);
 /* An account by its name; 67 when there is none. */
 int	people_find(struct registry *r, const char *name, struct registry_account *account);
 /* Says why a call on the registry failed and returns the exit code. */

@@ -83,8 +83,8 @@ process_find_master(const struct admin *a, pid_t *pid)
 	bool found;
 
 	buf_init(&b, 64);
-	if (str_fmt(path, sizeof(path), "%s/posternd.pid", a->in.run_dir) != ERR_OK || io_read_file(path, &b) != ERR_OK ||
-	    buf_put_nul(&b) != ERR_OK) {
+	if (str_fmt(path, sizeof(path), "%s/posternd.pid", a->in.run_dir) != ERR_OK ||
+	    io_read_file(path, &b) != ERR_OK || buf_put_nul(&b) != ERR_OK) {
 		buf_free(&b);
 		return false;
 	}

@@ -1,6 +1,6 @@
 /*
- * The queue as smtpadm reads it, through libpostern-spool, with the daemon running or not. Root becomes the spool's owner for good
- * before it reads a file: message files hold foreign octets.
+ * The queue as smtpadm reads it, through libpostern-spool, with the daemon running or not. Root becomes the
+ * spool's owner for good before it reads a file: message files hold foreign octets.
  */
 #include "queue.h"
 
@@ -70,7 +70,8 @@ queue_open(const struct admin *a, struct spool_dirs *d)
 	if (err == ERR_OK)
 		return EX_OK;
 	code = admin_code(err);
-	out_fix("%s", code == EX_NOPERM ? "the same command as root, or as the owner of the instance" : "smtpadm setup");
+	out_fix(
+	    "%s", code == EX_NOPERM ? "the same command as root, or as the owner of the instance" : "smtpadm setup");
 	return out_fail(code, admin_name(err), "the spool %s can't be opened: %s", path, err_text(err));
 }
 

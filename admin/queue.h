@@ -17,7 +17,8 @@ struct queue_message {
 };
 
 /*
- * Opens the spool and, as root, becomes its owner for good: the rest of the process can do nothing but read it. Exit code.
+ * Opens the spool and, as root, becomes its owner for good: the rest of the process can do nothing but read it.
+ * Exit code.
  */
 int	queue_open(const struct admin *a, struct spool_dirs *d);
 

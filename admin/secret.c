@@ -1,6 +1,6 @@
 /*
- * Where new passwords come from: standard input, the terminal without echo, or chance; never the command line or the environment.
- * Runs in smtpadm with the admin's rights.
+ * Where new passwords come from: standard input, the terminal without echo, or chance; never the command line or
+ * the environment. Runs in smtpadm with the admin's rights.
  */
 #include "secret.h"
 
@@ -47,7 +47,8 @@ secret_read(struct secret *s)
 	if (read_line(s->text, sizeof(s->text), &s->len) != ERR_OK)
 		return out_fail(EX_IOERR, "input", "standard input can't be read");
 	if (s->len == 0)
-		return out_fail(EX_DATAERR, "empty_password", "the first line of standard input is empty: a password stands there");
+		return out_fail(
+		    EX_DATAERR, "empty_password", "the first line of standard input is empty: a password stands there");
 	if (s->len > PASSWORD_MAX)
 		return out_fail(EX_DATAERR, "long_password", "the password is longer than %d octets", PASSWORD_MAX);
 	if (memchr(s->text, 0, s->len) != NULL)
@@ -63,7 +64,8 @@ secret_ask(const char *account, struct secret *s)
 
 	*s = (struct secret){ .len = 0 };
 	snprintf(prompt, sizeof(prompt), "New password for %.300s: ", account);
-	if (!admin_ask(prompt, false, s->text, PASSWORD_MAX + 1) || !admin_ask("Once more: ", false, again, PASSWORD_MAX + 1))
+	if (!admin_ask(prompt, false, s->text, PASSWORD_MAX + 1) ||
+	    !admin_ask("Once more: ", false, again, PASSWORD_MAX + 1))
 		code = out_fail(EX_NOINPUT, "no_password", "no password was typed");
 	else if (strcmp(s->text, again) != 0)
 		code = out_fail(EX_DATAERR, "passwords_differ", "the two passwords differ");
@@ -101,7 +103,8 @@ read_hash(struct secret *s)
 	if (read_line(s->hash, sizeof(s->hash), &len) != ERR_OK)
 		return out_fail(EX_IOERR, "input", "standard input can't be read");
 	if (len >= sizeof(s->hash) || strlen(s->hash) != len || !password_is_hash(s->hash))
-		return out_fail(EX_DATAERR, "bad_hash", "the first line of standard input is no crypt(5) hash of an accepted method: "
+		return out_fail(EX_DATAERR, "bad_hash",
+		    "the first line of standard input is no crypt(5) hash of an accepted method: "
 		    "yescrypt, sha512crypt, sha256crypt or bcrypt");
 	return EX_OK;
 }
@@ -123,7 +126,8 @@ secret_from_options(const struct admin *a, const char *account, struct secret *s
 	} else if (admin_has_terminal()) {
 		code = secret_ask(account, s);
 	} else {
-		return out_fail(EX_USAGE, "usage", "there is no terminal to ask for the password on: give --stdin or --generate");
+		return out_fail(
+		    EX_USAGE, "usage", "there is no terminal to ask for the password on: give --stdin or --generate");
 	}
 	return code != EX_OK ? code : secret_hash(s);
 }

@@ -1,6 +1,6 @@
 /*
- * What /proc says of a running instance's sandboxes: every process but the master has its filter, its user, its empty root. Runs in
- * smtpadm with the admin's rights, reads only. What only root may see is "off" for others.
+ * What /proc says of a running instance's sandboxes: every process but the master has its filter, its user, its
+ * empty root. Runs in smtpadm with the admin's rights, reads only. What only root may see is "off" for others.
  */
 #include "selftest.h"
 
@@ -84,7 +84,8 @@ check_process(struct selftest *t, struct process *p, bool as_root)
 	add(t, p, "user", p->uid != 0, text);
 	root = check_root(p->pid);
 	if (root != ERR_NOTFOUND)
-		add(t, p, "chroot", root == ERR_OK, root == ERR_OK ? "its root is an empty folder" : "its root is not empty");
+		add(t, p, "chroot", root == ERR_OK,
+		    root == ERR_OK ? "its root is an empty folder" : "its root is not empty");
 }
 
 /* Two kinds of program with one user could reach into each other. */

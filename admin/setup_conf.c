@@ -1,6 +1,6 @@
 /*
- * The configuration that smtpadm setup writes: host name and listeners, put into the text that is there or into a new one. Runs with
- * the admin's rights; changes the text in memory only, and names each value that it replaces.
+ * The configuration that smtpadm setup writes: host name and listeners, put into the text that is there or into a
+ * new one. Runs with the admin's rights; changes the text in memory only, and names each value that it replaces.
  */
 #include "setup.h"
 
@@ -33,7 +33,8 @@ find_hostname(struct setup *s)
 	if (given == NULL && s->file.exists)
 		given = s->conf.hostname;
 	if (given == NULL) {
-		if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '[' || !addr_is_domain(name, strlen(name), false))
+		if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '[' ||
+		    !addr_is_domain(name, strlen(name), false))
 			str_fmt(name, sizeof(name), "localhost");
 		snprintf(prompt, sizeof(prompt), "Host name of the service [%s]: ", name);
 		if (admin_has_terminal() && admin_ask(prompt, true, typed, sizeof(typed)) && typed[0] != 0)
@@ -66,7 +67,8 @@ parse_listen(const char *text, struct listen *l)
 	if (equals == NULL || str_copy(kind, sizeof(kind), text, (size_t)(equals - text)) != ERR_OK ||
 	    conf_parse_listener_kind(kind, &l->kind) != ERR_OK || netaddr_parse(&l->address, equals + 1) != ERR_OK ||
 	    l->address.port == 0) {
-		out_fix("--listen submission=0.0.0.0:587, --listen submissions=[::]:465 or --listen plain=127.0.0.1:25");
+		out_fix(
+		    "--listen submission=0.0.0.0:587, --listen submissions=[::]:465 or --listen plain=127.0.0.1:25");
 		return out_fail(EX_USAGE, "usage", "'%s' is not KIND=ADDRESS:PORT", text);
 	}
 	l->done = false;
@@ -132,8 +134,8 @@ move_listener(struct setup *s, struct conf_listener *old, const struct listen *l
 }
 
 /*
- * The listeners asked for: one that is there already stays; else the next of its kind, that nobody asked for, moves; else it is
- * added. What is in the file beyond that stays.
+ * The listeners asked for: one that is there already stays; else the next of its kind, that nobody asked for,
+ * moves; else it is added. What is in the file beyond that stays.
  */
 static int
 put_listeners(struct setup *s, struct listen *asked, size_t n)

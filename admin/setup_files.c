@@ -1,6 +1,6 @@
 /*
- * The files and folders of an instance: what certificate is to be used, and the creation of what is missing. Runs in smtpadm as the
- * instance's admin. Never overwrites a key: one that is replaced on purpose is kept beside it.
+ * The files and folders of an instance: what certificate is to be used, and the creation of what is missing. Runs
+ * in smtpadm as the instance's admin. Never overwrites a key: one that is replaced on purpose is kept beside it.
  */
 #include "setup.h"
 
@@ -25,16 +25,17 @@ read_given(const char *path, struct buf *b, mode_t *mode)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), err;
 
 	if (fd < 0)
-		return out_fail(errno == EACCES ? EX_NOPERM : EX_NOINPUT, errno == EACCES ? "not_allowed" : "not_found", "%s: %s", path,
-		    err_text(ERR_SYSTEM));
+		return out_fail(errno == EACCES ? EX_NOPERM : EX_NOINPUT, errno == EACCES ? "not_allowed" : "not_found",
+		    "%s: %s", path, err_text(ERR_SYSTEM));
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		err = ERR_SYNTAX;
 	else
 		err = io_read_all(fd, b);
 	io_close(&fd);
 	*mode = st.st_mode;
-	return err == ERR_OK ? EX_OK : out_fail(EX_DATAERR, "bad_file", "%s: %s", path, err == ERR_SYNTAX ? "this is no file" :
-	    err_text(err));
+	return err == ERR_OK ? EX_OK
+			     : out_fail(EX_DATAERR, "bad_file", "%s: %s", path,
+				   err == ERR_SYNTAX ? "this is no file" : err_text(err));
 }
 
 /* tls.certificate and tls.key are set back to their defaults, where the copies go. */
@@ -88,14 +89,16 @@ plan_given(struct setup *s, const char *cert, const char *key)
 	if ((code = read_given(cert, &s->chain, &mode)) != EX_OK || (code = read_given(key, &s->key, &mode)) != EX_OK)
 		return code;
 	if (certificate_check(&s->chain, &s->key, s->hostname, &facts) != ERR_OK)
-		return out_fail(EX_DATAERR, "bad_certificate", "%s and %s: %s; nothing was changed", cert, key, facts.why);
+		return out_fail(
+		    EX_DATAERR, "bad_certificate", "%s and %s: %s; nothing was changed", cert, key, facts.why);
 	if (facts.warning[0] != 0)
 		out_warn("%s: %s", cert, facts.warning);
 	if ((mode & 077) != 0)
 		out_warn("%s can be read by others: chmod 600 %s; the copy has mode 0600", key, key);
 	if ((code = use_default_paths(s)) != EX_OK || (code = find_paths(s)) != EX_OK)
 		return code;
-	s->certificate = is_same(s->chain_path, &s->chain) && is_same(s->key_path, &s->key) ? CERTIFICATE_KEPT : CERTIFICATE_COPIED;
+	s->certificate =
+	    is_same(s->chain_path, &s->chain) && is_same(s->key_path, &s->key) ? CERTIFICATE_KEPT : CERTIFICATE_COPIED;
 	return EX_OK;
 }
 
@@ -117,8 +120,9 @@ plan_made(struct setup *s)
 	if (!wanted && !needs_certificate(&s->conf))
 		return EX_OK;
 	if (!wanted && admin_has_terminal())
-		wanted = admin_ask("There is no certificate. Make one that signs itself? [y/N] ", true, answer, sizeof(answer)) &&
-		    (answer[0] == 'y' || answer[0] == 'Y');
+		wanted = admin_ask("There is no certificate. Make one that signs itself? [y/N] ", true, answer,
+			     sizeof(answer)) &&
+			 (answer[0] == 'y' || answer[0] == 'Y');
 	if (!wanted) {
 		out_fix("smtpadm setup with --cert FILE --key FILE, or with --self-signed");
 		return out_fail(EX_USAGE, "no_certificate", "there is no certificate yet, and the listeners need one");
@@ -184,7 +188,8 @@ make_folder(const char *path, mode_t mode, bool tighten)
 	int err = make_parents(path);
 
 	if (err == ERR_OK && mkdir(path, 0700) == 0)
-		return chmod(path, mode) == 0 ? EX_OK : out_fail(EX_CANTCREAT, "system", "%s: %s", path, err_text(ERR_SYSTEM));
+		return chmod(path, mode) == 0 ? EX_OK
+					      : out_fail(EX_CANTCREAT, "system", "%s: %s", path, err_text(ERR_SYSTEM));
 	if (err != ERR_OK || errno != EEXIST)
 		return out_fail(errno == EACCES || errno == EPERM ? EX_NOPERM : EX_CANTCREAT, "system", "%s: %s", path,
 		    err_text(ERR_SYSTEM));
@@ -208,7 +213,8 @@ keep_old(const char *path)
 
 	if (access(path, F_OK) != 0)
 		return EX_OK;
-	if (str_fmt(old, sizeof(old), "%s.old", path) != ERR_OK || (unlink(old) != 0 && errno != ENOENT) || link(path, old) != 0)
+	if (str_fmt(old, sizeof(old), "%s.old", path) != ERR_OK || (unlink(old) != 0 && errno != ENOENT) ||
+	    link(path, old) != 0)
 		return out_fail(EX_CANTCREAT, "system", "%s can't be kept as %s: %s", path, old, err_text(ERR_SYSTEM));
 	out_say("%s is replaced; the old one is kept as %s", path, old);
 	return EX_OK;
@@ -237,7 +243,8 @@ setup_make_folders(struct setup *s)
 	int code;
 
 	if ((code = make_folder(in->root[0] != 0 ? in->root : "/etc/postern", 0755, false)) != EX_OK ||
-	    (code = make_folder(in->tls_dir, 0700, true)) != EX_OK || (code = make_folder(in->run_dir, 0755, true)) != EX_OK ||
+	    (code = make_folder(in->tls_dir, 0700, true)) != EX_OK ||
+	    (code = make_folder(in->run_dir, 0755, true)) != EX_OK ||
 	    (code = make_folder(in->empty_dir, 0555, true)) != EX_OK)
 		return code;
 	return write_certificate(s);

@@ -25,7 +25,7 @@ struct auth_conf {
 /* The socket to the spool. */
 struct link {
 	struct loop_watch	watch;		/* fd -1: there is none now */
-	uint32_t		generation;	/* counts the sockets: a session is known to the spool that it was granted on */
+	uint32_t		generation;	/* counts the sockets: a session is known on the one of its grant */
 	bool			has_storage;	/* as the spool said last */
 	bool			waits;		/* for room, with answers in `unsent` */
 	struct buf		unsent;

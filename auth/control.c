@@ -1,6 +1,6 @@
 /*
- * The master's messages to postern-auth: sessions, the link to the spool, new configurations. Invariant: a running session
- * keeps the configuration that it began with.
+ * The master's messages to postern-auth: sessions, the link to the spool, new configurations.
+ * Invariant: a running session keeps the configuration that it began with.
  */
 #include <stdlib.h>
 

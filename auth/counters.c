@@ -1,6 +1,6 @@
 /*
- * How many sessions each account has, and who waits for one of them to end. Part of postern-auth. Invariant: an account is here
- * while it has a session or a waiter.
+ * How many sessions each account has, and who waits for one of them to end. Part of postern-auth.
+ * Invariant: an account is here while it has a session or a waiter.
  */
 #include "counters.h"
 

@@ -1,6 +1,6 @@
 /*
- * Moments to come, in their order. Part of postern-auth's loop; knows nothing of sessions. Nearly all are set for a fixed
- * time from now, so the place of a new one is near the end.
+ * Moments to come, in their order. Part of postern-auth's loop; knows nothing of sessions. Nearly all
+ * are set for a fixed time from now, so the place of a new one is near the end.
  */
 #include "deadlines.h"
 

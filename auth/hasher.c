@@ -1,6 +1,7 @@
 /*
- * A hashing child: takes a password and a hash, computes, says whether they match. Forked from postern-auth before the registry
- * is open; sandboxed so that it can do nothing else. Invariant: it holds one socket, and wipes every password.
+ * A hashing child: takes a password and a hash, computes, says whether they match. Forked from
+ * postern-auth before the registry is open; sandboxed so that it can do nothing else. Invariant: it
+ * holds one socket, and wipes every password.
  */
 #include "hashers.h"
 

@@ -1,6 +1,7 @@
 /*
- * The pool of hashing children, seen from postern-auth: starting them, giving each one job at a time in a fair order, and their
- * answers. Invariant: a child that dies takes one job with it, which is then answered as unavailable, not tried on the next child.
+ * The pool of hashing children, seen from postern-auth: starting them, giving each one job at a time
+ * in a fair order, and their answers. Invariant: a child that dies takes one job with it, which is
+ * then answered as unavailable, not tried on the next child.
  */
 #include "hashers.h"
 
@@ -107,21 +108,32 @@ finish(struct hasher *one, int result)
 	}
 }
 
+/* Its socket has ended, or it said nonsense: it gets no more work. Its end as a process follows. */
 static void
 bury(struct hasher *one)
 {
-	char pid[21], status_text[21];
-	int status = 0;
+	char pid[21];
 
 	loop_remove(one->pool->loop, &one->watch);
 	io_close(&one->watch.fd);
 	one->pool->alive--;
-	/* A child whose socket ended is dead or about to be. */
-	if (waitpid(one->pid, &status, WNOHANG) != one->pid)
-		status = 0;
-	log_event(LOG_LEVEL_ALARM, 0, "hasher.died", "pid", str_put_u64(pid, (uint64_t)one->pid), "signal",
-	    WIFSIGNALED(status) ? str_put_u64(status_text, (uint64_t)WTERMSIG(status)) : NULL, NULL);
+	one->pool->unreaped++;
+	log_event(LOG_LEVEL_ALARM, 0, "hasher.lost", "pid", str_put_u64(pid, (uint64_t)one->pid), NULL);
 	finish(one, ERR_CLOSED);
+}
+
+void
+hashers_reap(struct hashers *h)
+{
+	char text[21], signal_text[21];
+	int status;
+	pid_t pid;
+
+	while (h->unreaped != 0 && (pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		h->unreaped--;
+		log_event(LOG_LEVEL_ALARM, 0, "hasher.died", "pid", str_put_u64(text, (uint64_t)pid), "signal",
+		    WIFSIGNALED(status) ? str_put_u64(signal_text, (uint64_t)WTERMSIG(status)) : NULL, NULL);
+	}
 }
 
 static void

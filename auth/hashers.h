@@ -34,7 +34,7 @@ struct hasher {
 
 struct hashers {
 	struct hasher	*hashers;
-	size_t		 n, alive;
+	size_t		 n, alive, unreaped;	/* unreaped: lost, but not known to have ended */
 	struct queue	 queue;
 	struct loop	*loop;
 	uint32_t	 next_number;
@@ -54,6 +54,9 @@ int	hashers_submit(struct hashers *h, struct hash_job *job, bool again);
 
 /* Forgets a job, queued or being computed; done() is not called any more. */
 void	hashers_cancel(struct hashers *h, struct hash_job *job);
+
+/* Takes note of the ends of those that were lost. */
+void	hashers_reap(struct hashers *h);
 
 /* The child's part: questions from fd until its end, then ends the process. */
 void	hasher_run(int fd, const struct sandbox *sandbox) __attribute__((noreturn));

@@ -1,6 +1,7 @@
 /*
- * postern-auth's socket to postern-spool: grants, envelopes, and the spool's questions about From fields. Invariant: an envelope is in the
- * socket before its worker hears of it; an answer to the spool is never lost while the link stands.
+ * postern-auth's socket to postern-spool: grants, envelopes, and the spool's questions about From
+ * fields. Invariant: an envelope is in the socket before its worker hears of it; an answer to the
+ * spool is never lost while the link stands.
  */
 #include <string.h>
 
@@ -178,7 +179,8 @@ int
 link_put_sender(struct session *s)
 {
 	struct ipc_envelope_sender m = { .session = s->number, .t = s->t, .sender = s->transaction->sender,
-	    .message_size = s->conf->conf.limits_message_size, .check_header = s->conf->conf.senders_check_header != 0 };
+	    .message_size = s->conf->conf.limits_message_size,
+	    .check_header = s->conf->conf.senders_check_header != 0 };
 	uint8_t data[ENVELOPE_MAX];
 	struct wire_out w;
 

@@ -1,7 +1,8 @@
 /*
- * A login from its question to its answer: who it is, remembered or hashed, a slot, a way to the spool. Part of postern-auth.
- * Invariant: unknown user, wrong password and disabled account cost one hash at least and are one answer at one time; a
- * password is wiped as soon as the last comparison is done.
+ * A login from its question to its answer: who it is, remembered or hashed, a slot, a way to the
+ * spool. Part of postern-auth. Invariant: unknown user, wrong password and disabled account cost one
+ * hash at least and are one answer at one time; a password is wiped as soon as the last comparison is
+ * done.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +84,8 @@ log_login(const struct session *s, enum log_level level, const char *event, cons
 	char peer[NETADDR_TEXT];
 
 	log_event(level, s->number, event, "account", account, "user", user, "mechanism",
-	    s->login->mechanism == MECHANISM_PLAIN ? "plain" : "login", "peer", netaddr_put(peer, &s->peer), "reason", reason, NULL);
+	    s->login->mechanism == MECHANISM_PLAIN ? "plain" : "login", "peer", netaddr_put(peer, &s->peer),
+	    "reason", reason, NULL);
 }
 
 static void
@@ -183,7 +185,9 @@ accept_login(struct session *s)
 	int err;
 
 	mem_wipe(l->password, sizeof(l->password));
-	l->waiter = (struct counter_waiter){ .max = s->conf->conf.limits_sessions_per_account, .ready = slot_ready, .owner = s };
+	l->waiter = (struct counter_waiter){
+		.max = s->conf->conf.limits_sessions_per_account, .ready = slot_ready, .owner = s,
+	};
 	if ((err = counters_take(&a->counters, l->account.id, l->waiter.max)) == ERR_OK) {
 		l->has_slot = true;
 		return grant(s);
@@ -260,7 +264,8 @@ identify(struct session *s, const struct ipc_login *m)
 	if (l->account.disabled)
 		return ERR_OK;
 	l->reason = "authzid";
-	if (m->authzid_len != 0 && !str_is_equal_nocase(m->authzid, m->authzid_len, l->account.name, strlen(l->account.name)))
+	if (m->authzid_len != 0 &&
+	    !str_is_equal_nocase(m->authzid, m->authzid_len, l->account.name, strlen(l->account.name)))
 		return ERR_OK;
 	l->reason = "password";
 	if (m->password_len == 0 || str_copy(l->password, sizeof(l->password), m->password, m->password_len) != ERR_OK)
@@ -283,10 +288,12 @@ begin(struct session *s, const struct ipc_login *m)
 		auth_log_trouble(a, err);
 		return refuse(s, LOGIN_UNAVAILABLE);
 	}
-	for (l->next = 0; l->next < l->ncredentials; l->next++)
-		if (remember_has(a->remember, l->credentials[l->next].id, l->credentials[l->next].changed_us, l->password,
-		    l->job.password_len, l->started_ms))
+	for (l->next = 0; l->next < l->ncredentials; l->next++) {
+		const struct registry_credential *c = &l->credentials[l->next];
+
+		if (remember_has(a->remember, c->id, c->changed_us, l->password, l->job.password_len, l->started_ms))
 			return accept_login(s);
+	}
 	l->next = 0;
 	l->job.password = l->password;
 	l->job.waiting.client = s->peer;

@@ -1,7 +1,8 @@
 /*
- * postern-auth: who may log in, and what they may send. Started by posternd as root (or as an ordinary user); forks its hashing
- * children, opens the registry, takes its sandbox, then serves. Invariant: the first octet from a worker is read behind the sandbox, with
- * nothing but the registry, the children and the master's socket open.
+ * postern-auth: who may log in, and what they may send. Started by posternd as root (or as an ordinary
+ * user); forks its hashing children, opens the registry, takes its sandbox, then serves. Invariant:
+ * the first octet from a worker is read behind the sandbox, with nothing but the registry, the
+ * children and the master's socket open.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #define BUSY_MS 250		/* the longest that the loop waits for a lock */
 #define STOP_MS 5000		/* sessions that are under way when the master ends */
 #define SWEEP_MS 60000
+#define REAP_MS 100
 #define LOG_EVERY_MS 60000
 
 static bool
@@ -40,7 +42,7 @@ void
 auth_log_trouble(struct auth *a, int err)
 {
 	if (may_log(&a->trouble_ms))
-		log_event(LOG_LEVEL_ERROR, 0, "registry.trouble", "error", err_text(err), "reason", registry_reason(a->registry), NULL);
+		log_error("registry.trouble", "error", err_text(err), "reason", registry_reason(a->registry), NULL);
 }
 
 void
@@ -58,7 +60,8 @@ fill_sandbox(struct sandbox *box, const struct service *s, const struct sandbox_
 		.empty_fd = empty_fd, .require = s->ids.separate && s->conf.sandbox_require,
 	};
 	if (sandbox_prepare(box) != ERR_OK)
-		service_fail(s, EX_OSERR, "the sandbox of %s can't be prepared: this kernel lacks seccomp or Landlock", profile->name);
+		service_fail(s, EX_OSERR, "the sandbox of %s can't be prepared: this kernel lacks seccomp or Landlock",
+		    profile->name);
 }
 
 static void
@@ -144,19 +147,20 @@ serve(struct auth *a)
 
 	for (;;) {
 		uint64_t now = io_now_ms();
-		int wait = SWEEP_MS;
+		int wait = a->hashers.unreaped != 0 ? REAP_MS : SWEEP_MS;
 
 		if (a->stopping) {
 			stop_at = stop_at != 0 ? stop_at : now + STOP_MS;
 			if (a->nsessions == 0 || now >= stop_at)
 				exit(EX_OK);
-			wait = (int)(stop_at - now);
+			wait = stop_at - now < (uint64_t)wait ? (int)(stop_at - now) : wait;
 		}
 		if (loop_run_once(&a->loop, deadlines_wait(&a->deadlines, now, wait)) != ERR_OK) {
 			log_error("loop.failed", "error", err_text(ERR_SYSTEM), NULL);
 			exit(EX_OSERR);
 		}
 		deadlines_run(&a->deadlines, io_now_ms());
+		hashers_reap(&a->hashers);
 		if (a->hashers.alive == 0) {
 			log_event(LOG_LEVEL_ALARM, 0, "hashing.ended", "text", "no child is left: starting anew", NULL);
 			exit(EX_SOFTWARE);

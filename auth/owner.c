@@ -1,6 +1,7 @@
 /*
- * Becoming the owner of a folder for a while, inside it. Part of the registry library; run by smtpadm and by postern-auth
- * while it starts, as root. Invariant: after owner_leave(), and after a failed owner_enter(), the process is what it was.
+ * Becoming the owner of a folder for a while, inside it. Part of the registry library; run by smtpadm
+ * and by postern-auth while it starts, as root. Invariant: after owner_leave(), and after a failed
+ * owner_enter(), the process is what it was.
  */
 #include "owner.h"
 
@@ -46,7 +47,8 @@ owner_enter(struct owner *o, int folder_fd, uid_t uid, gid_t gid)
 		forget(o);
 		return err;
 	}
-	if (fchdir(folder_fd) == 0 && chroot(".") == 0 && setgroups(0, NULL) == 0 && setegid(gid) == 0 && seteuid(uid) == 0)
+	if (fchdir(folder_fd) == 0 && chroot(".") == 0 && setgroups(0, NULL) == 0 && setegid(gid) == 0 &&
+	    seteuid(uid) == 0)
 		return ERR_OK;
 	saved = errno;
 	owner_leave(o);

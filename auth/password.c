@@ -1,6 +1,7 @@
 /*
- * Passwords by crypt(3). Part of the registry library: run by smtpadm (new ones), by postern-auth while it starts, and by its
- * hashing children, which alone compute on what a client sent. Invariant: no copy of a password outlives a call.
+ * Passwords by crypt(3). Part of the registry library: run by smtpadm (new ones), by postern-auth
+ * while it starts, and by its hashing children, which alone compute on what a client sent. Invariant:
+ * no copy of a password outlives a call.
  */
 #include "password.h"
 
@@ -87,7 +88,8 @@ is_affordable(const char *hash)
 	if (hash[1] == 'y')		/* default parameters are j9T; j7T to jBT are 4 to 64 MiB */
 		return hash[3] == 'j' && strchr("789AB", hash[4]) != NULL && hash[4] != 0;
 	if (hash[1] == '2')
-		return strspn(hash + 4, "0123456789") == 2 && memcmp(hash + 4, "04", 2) >= 0 && memcmp(hash + 4, "14", 2) <= 0;
+		return strspn(hash + 4, "0123456789") == 2 && memcmp(hash + 4, "04", 2) >= 0 &&
+		    memcmp(hash + 4, "14", 2) <= 0;
 	if (strncmp(hash + 3, "rounds=", 7) != 0)
 		return true;
 	return str_parse_u64(hash + 10, strcspn(hash + 10, "$"), 500000, &rounds) == ERR_OK;

@@ -1,6 +1,7 @@
 /*
- * Sender patterns: which addresses an account may use. Pure; part of the registry library. Invariant: "user+tag@domain" is permitted by
- * itself, by "user+*@domain" and by "*@domain", never by "user@domain".
+ * Sender patterns: which addresses an account may use. Pure; part of the registry library. Invariant:
+ * "user+tag@domain" is permitted by itself, by "user+*@domain" and by "*@domain", never by
+ * "user@domain".
  */
 #include "pattern.h"
 

@@ -1,6 +1,7 @@
 /*
- * The sandboxes of postern-auth and of its hashing children. auth reads a database through descriptors that it holds, talks over
- * sockets that it is given, and makes the pairs that join worker and spool. A child reads a question, computes, answers.
+ * The sandboxes of postern-auth and of its hashing children. auth reads a database through descriptors
+ * that it holds, talks over sockets that it is given, and makes the pairs that join worker and spool.
+ * A child reads a question, computes, answers.
  */
 #include "profile.h"
 

@@ -1,6 +1,7 @@
 /*
- * Who is hashed next: a bounded queue with a turn for each network of clients. Part of postern-auth. Invariant: however many
- * passwords one network tries, a client of another waits for at most one of its jobs.
+ * Who is hashed next: a bounded queue with a turn for each network of clients. Part of postern-auth.
+ * Invariant: however many passwords one network tries, a client of another waits for at most one of
+ * its jobs.
  */
 #include "queue.h"
 

@@ -1,6 +1,7 @@
 /*
- * Accounts, credentials and senders: what can be asked of the registry and changed in it. Part of the registry library, in
- * postern-auth (asking) and smtpadm. Invariant: a change and its line of history are one transaction: both are there or none.
+ * Accounts, credentials and senders: what can be asked of the registry and changed in it. Part of the
+ * registry library, in postern-auth (asking) and smtpadm. Invariant: a change and its line of history
+ * are one transaction: both are there or none.
  */
 #include "registry.h"
 
@@ -140,7 +141,8 @@ check_hash(struct registry *r, const char *hash)
 {
 	if (strlen(hash) < REGISTRY_HASH_MAX && password_is_hash(hash))
 		return ERR_OK;
-	return store_fail(r, ERR_SYNTAX, "this is no password hash of crypt(5) by yescrypt, sha512crypt, sha256crypt or bcrypt");
+	return store_fail(r, ERR_SYNTAX,
+	    "this is no password hash of crypt(5) by yescrypt, sha512crypt, sha256crypt or bcrypt");
 }
 
 static int
@@ -330,7 +332,8 @@ registry_remove_sender(struct registry *r, uint64_t account, const char *pattern
 }
 
 int
-registry_walk_senders(struct registry *r, uint64_t account, int (*each)(const struct registry_sender *s, void *arg), void *arg)
+registry_walk_senders(struct registry *r, uint64_t account, int (*each)(const struct registry_sender *s, void *arg),
+    void *arg)
 {
 	const enum statement s = account != 0 ? STATEMENT_SENDERS_OF : STATEMENT_SENDERS;
 	struct registry_sender sender;

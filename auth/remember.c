@@ -1,6 +1,7 @@
 /*
- * Passwords that were checked a while ago. Part of postern-auth. Invariant: what is kept is HMAC-SHA256 of the password with a key that
- * was made at start and exists in this process only; an entry is void once its credential has another time of change.
+ * Passwords that were checked a while ago. Part of postern-auth. Invariant: what is kept is
+ * HMAC-SHA256 of the password with a key that was made at start and exists in this process only; an
+ * entry is void once its credential has another time of change.
  */
 #include "remember.h"
 
@@ -30,7 +31,8 @@ struct remember {
 };
 
 static int
-compute(const struct remember *r, uint64_t credential, uint64_t changed_us, const char *password, size_t len, uint8_t *digest)
+compute(const struct remember *r, uint64_t credential, uint64_t changed_us, const char *password, size_t len,
+    uint8_t *digest)
 {
 	uint8_t text[16 + PASSWORD_MAX];
 	struct wire_out w;
@@ -41,7 +43,8 @@ compute(const struct remember *r, uint64_t credential, uint64_t changed_us, cons
 	wire_put_u64(&w, credential);
 	wire_put_u64(&w, changed_us);
 	wire_put_raw(&w, password, len);
-	ok = wire_out_end(&w) == ERR_OK && HMAC(EVP_sha256(), r->key, DIGEST, text, w.len, digest, &n) != NULL && n == DIGEST;
+	ok = wire_out_end(&w) == ERR_OK &&
+	    HMAC(EVP_sha256(), r->key, DIGEST, text, w.len, digest, &n) != NULL && n == DIGEST;
 	mem_wipe(text, sizeof(text));
 	return ok ? ERR_OK : ERR_SYSTEM;
 }
@@ -65,8 +68,8 @@ remember_open(struct remember **remember)
 }
 
 void
-remember_put(struct remember *r, uint64_t credential, uint64_t changed_us, const char *password, size_t len, uint64_t now_ms,
-    uint64_t lifetime_ms)
+remember_put(struct remember *r, uint64_t credential, uint64_t changed_us, const char *password, size_t len,
+    uint64_t now_ms, uint64_t lifetime_ms)
 {
 	struct entry *place = r->entries[credential % PLACES], *oldest = place;
 
@@ -89,7 +92,8 @@ remember_put(struct remember *r, uint64_t credential, uint64_t changed_us, const
 }
 
 bool
-remember_has(struct remember *r, uint64_t credential, uint64_t changed_us, const char *password, size_t len, uint64_t now_ms)
+remember_has(struct remember *r, uint64_t credential, uint64_t changed_us, const char *password, size_t len,
+    uint64_t now_ms)
 {
 	struct entry *place = r->entries[credential % PLACES];
 	uint8_t digest[DIGEST];

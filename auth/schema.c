@@ -1,6 +1,6 @@
 /*
- * The registry's schema as a table of migrations. Pure text; part of the registry library. Invariant: a row that was
- * released is never changed; the newest version is REGISTRY_VERSION.
+ * The registry's schema as a table of migrations. Pure text; part of the registry library. Invariant:
+ * a row that was released is never changed; the newest version is REGISTRY_VERSION.
  */
 #include "schema.h"
 
@@ -8,8 +8,10 @@
 
 #include "registry.h"
 
-/* STRICT: a column holds its type and nothing else. AUTOINCREMENT: a number is never used twice, so that a session can't
- * take a new account or credential for its old one. NOCASE is ASCII case only. */
+/*
+ * STRICT: a column holds its type and nothing else. AUTOINCREMENT: a number is never used twice, so that a session
+ * can't take a new account or credential for its old one. NOCASE is ASCII case only.
+ */
 static const char *const migrations[REGISTRY_VERSION] = {
 	[0] = "CREATE TABLE account ("
 	    " id INTEGER PRIMARY KEY AUTOINCREMENT,"

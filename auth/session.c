@@ -1,6 +1,7 @@
 /*
- * Sessions as postern-auth keeps them, and the gate that each worker's message passes. Invariant: a message that is malformed, or
- * that this session may not send in its state, ends this session and nothing else.
+ * Sessions as postern-auth keeps them, and the gate that each worker's message passes. Invariant: a
+ * message that is malformed, or that this session may not send in its state, ends this session and
+ * nothing else.
  */
 #include "session.h"
 

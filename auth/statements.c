@@ -1,13 +1,15 @@
 /*
- * The closed list of SQL statements. Pure text; part of the registry library, in postern-auth and smtpadm. Invariant: values
- * reach SQL only as bound parameters, in the order in which they are numbered here.
+ * The closed list of SQL statements. Pure text; part of the registry library, in postern-auth and
+ * smtpadm. Invariant: values reach SQL only as bound parameters, in the order in which they are
+ * numbered here.
  */
 #include "statements.h"
 
 #define ACCOUNT_COLUMNS "SELECT id, name, disabled, created_us, changed_us, " \
 	"(SELECT count(*) FROM sender WHERE sender.account = account.id), " \
 	"(SELECT count(*) FROM credential WHERE credential.account = account.id) FROM account "
-#define SENDER_COLUMNS "SELECT sender.account, account.name, sender.pattern FROM sender JOIN account ON account.id = sender.account "
+#define SENDER_COLUMNS "SELECT sender.account, account.name, sender.pattern " \
+	"FROM sender JOIN account ON account.id = sender.account "
 
 static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -22,8 +24,9 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_ACCOUNT_ADD] = "INSERT INTO account (name, disabled, created_us, changed_us) VALUES (?1, 0, ?2, ?2)",
 	[STATEMENT_ACCOUNT_REMOVE] = "DELETE FROM account WHERE id = ?1",
 	[STATEMENT_ACCOUNT_SET_DISABLED] = "UPDATE account SET disabled = ?2, changed_us = ?3 WHERE id = ?1",
-	[STATEMENT_CREDENTIALS] = "SELECT id, account, name, hash, changed_us FROM credential WHERE account = ?1 ORDER BY id LIMIT ?2",
-	/* A replaced credential never keeps its time of change, whatever the clock says: sessions are known by it. */
+	[STATEMENT_CREDENTIALS] = "SELECT id, account, name, hash, changed_us FROM credential "
+	    "WHERE account = ?1 ORDER BY id LIMIT ?2",
+	/* A replaced credential never keeps its time of change, whatever the clock says: sessions know it by that. */
 	[STATEMENT_CREDENTIAL_SET] = "INSERT INTO credential (account, name, hash, changed_us) VALUES (?1, ?2, ?3, ?4) "
 	    "ON CONFLICT (account, name) DO UPDATE SET hash = excluded.hash, "
 	    "changed_us = max(excluded.changed_us, credential.changed_us + 1)",
@@ -35,7 +38,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_SENDER_ADD] = "INSERT INTO sender (account, pattern) VALUES (?1, ?2)",
 	[STATEMENT_SENDER_REMOVE] = "DELETE FROM sender WHERE account = ?1 AND pattern = ?2",
 	[STATEMENT_SENDER_CHECK] = "SELECT 1 FROM sender WHERE account = ?1 AND pattern = ?2",
-	[STATEMENT_HISTORY_ADD] = "INSERT INTO history (time_us, what, account, account_name, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
+	[STATEMENT_HISTORY_ADD] = "INSERT INTO history (time_us, what, account, account_name, detail) "
+	    "VALUES (?1, ?2, ?3, ?4, ?5)",
 };
 
 const char *

@@ -14,6 +14,7 @@ struct registry {
 	sqlite3		*db;
 	sqlite3_stmt	*statements[STATEMENT_COUNT];
 	bool		 in_transaction;	/* between registry_begin() and its end */
+	bool		 writable;
 	char		 file[PATH_MAX];
 	char		 reason[PATH_MAX + 512];
 };
@@ -33,5 +34,8 @@ void	store_text(struct registry *r, enum statement s, int column, char *to, size
 
 /* Notes why a call failed and returns err. */
 int	store_fail(struct registry *r, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* The same from an SQLite result; ERR_OK for a good one. */
+int	store_fail_sqlite(struct registry *r, int rc);
 
 #endif

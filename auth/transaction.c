@@ -1,5 +1,6 @@
 /*
- * An approved sender and its recipients, kept so that a spool that was started again can be told them anew. Part of postern-auth.
+ * An approved sender and its recipients, kept so that a spool that was started again can be told them
+ * anew. Part of postern-auth.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /*
- * What a user may do: senders, recipients, header From. Part of postern-auth. Invariant: every request asks the registry anew, so
- * that what an admin changes is in force at the next command; what is approved is in the spool's socket before the answer.
+ * What a user may do: senders, recipients, header From. Part of postern-auth. Invariant: every request
+ * asks the registry anew, so that what an admin changes is in force at the next command; what is
+ * approved is in the spool's socket before the answer.
  */
 #include "err.h"
 #include "io.h"

@@ -5,15 +5,11 @@
 #include "command.h"
 
 #include "err.h"
-#include "io.h"
 #include "session.h"
-#include "tls.h"
 
 enum reply_id
 cmd_starttls(struct session *s, struct argument a)
 {
-	uint64_t deadline = io_now_ms() + s->conf->limits_command_timeout;
-
 	(void)a;
 	if (s->facts.listener != LISTENER_SUBMISSION || session_has_tls(s))
 		return REPLY_NOT_IMPLEMENTED;
@@ -22,11 +18,7 @@ cmd_starttls(struct session *s, struct argument a)
 	if (session_say(s, REPLY_TLS_READY) != ERR_OK)
 		return REPLY_NONE;
 	conn_discard(s->conn);
-	if (tls_handshake(&s->conn->tls, s->tls, s->conn->fd, s->keys_fd, deadline) != ERR_OK) {
-		s->end = SESSION_TLS_FAILED;
-		s->ending = true;
-	}
-	io_close(&s->keys_fd);
+	session_start_tls(s);
 	s->phase = PHASE_START;
 	s->extended = false;
 	return REPLY_NONE;

@@ -4,6 +4,7 @@
  */
 #include "session.h"
 
+#include <malloc.h>
 #include <stdio.h>
 
 #include "command.h"
@@ -138,23 +139,29 @@ first_reply(struct session *s)
 	return REPLY_BANNED;
 }
 
+bool
+session_start_tls(struct session *s)
+{
+	int err = tls_handshake(&s->conn->tls, s->tls, s->conn->fd, s->keys_fd, command_deadline(s));
+
+	io_close(&s->keys_fd);
+	if (err != ERR_OK) {
+		s->end = SESSION_TLS_FAILED;
+		s->ending = true;
+		return false;
+	}
+	/* A session may be idle for long: what the handshake needed goes back to the system. */
+	malloc_trim(0);
+	return true;
+}
+
 static bool
 begin(struct session *s)
 {
-	enum reply_id first = first_reply(s);
-
-	s->end = SESSION_REFUSED;
-	if (s->facts.listener == LISTENER_SUBMISSIONS) {
-		int err = tls_handshake(&s->conn->tls, s->tls, s->conn->fd, s->keys_fd, command_deadline(s));
-
-		io_close(&s->keys_fd);
-		if (err != ERR_OK) {
-			s->end = SESSION_TLS_FAILED;
-			return false;
-		}
-	}
-	conclude(s, first);
-	s->end = s->ending ? s->end : SESSION_DISCONNECTED;
+	if (s->facts.listener == LISTENER_SUBMISSIONS && !session_start_tls(s))
+		return false;
+	s->end = s->facts.verdict == PEER_SERVE ? SESSION_DISCONNECTED : SESSION_REFUSED;
+	conclude(s, first_reply(s));
 	return !s->ending;
 }
 

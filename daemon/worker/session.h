@@ -49,6 +49,9 @@ int	session_hear(struct session *s, uint8_t **line, size_t *len);
 /* Notes why the session ends, for an error of the connection; returns the reply that still can be said. */
 enum reply_id session_lost(struct session *s, int err);
 
+/* The handshake, and the end of the way to keys. False when it failed: then the session ends. */
+bool	session_start_tls(struct session *s);
+
 bool	session_has_tls(const struct session *s);
 /* Whether AUTH, and with it MAIL, must wait for STARTTLS. */
 bool	session_needs_tls(const struct session *s);

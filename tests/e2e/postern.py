@@ -25,6 +25,7 @@ from client import Client, base64, message, queue_id, stuff	# noqa: F401
 from runner import finish, main	# noqa: F401
 from settings import ALICE, BOB, BUILD, HOST, IS_ROOT, IS_SAN, PASSWORD, REPO, SLOW, program	# noqa: F401
 
+SANITIZER = re.compile(r'ERROR: \w+Sanitizer|runtime error: |DEADLYSIGNAL')
 STOP_LIMIT = 8.0	# seconds in which TERM must have ended the whole tree
 
 
@@ -145,11 +146,11 @@ class Instance:
                  wrap=(), nofile=None):
         self.base = tempfile.mkdtemp(prefix='postern-test-', dir=folder)
         self.root = os.path.join(self.base, 'instance')
-        self.log_file = os.path.join(self.base, 'log')
+        # Logs that outlive the test go where tests/run says.
+        self.log_file = os.path.join(os.environ.get('POSTERN_LOGS') or self.base, os.path.basename(self.base) + '.log')
         self.settings, self.wrap, self.nofile = dict(settings), list(wrap), nofile
         self.daemon = self.master = None
         self.known = {}	# processes that were seen in this tree: pid and start, since pids are used again
-        self.started_ms = None
         self.hostname, self.given = hostname, None
         if listen is None:
             ports = free_ports(3)
@@ -220,20 +221,25 @@ class Instance:
             if self.nofile is not None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile, self.nofile))
         with open(self.log_file, 'ab') as log:
-            self.daemon = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                           cwd=self.base, preexec_fn=prepare)
+            if IS_SAN:	# a worker may write no file, but its sanitizer's report is wanted: through a pipe
+                with subprocess.Popen(['cat'], stdin=subprocess.PIPE, stdout=log).stdin as pipe:
+                    self.spawn(pipe, prepare)
+            else:
+                self.spawn(log, prepare)
+
+    def spawn(self, log, prepare):
+        self.daemon = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.base,
+                                       preexec_fn=prepare)
         self.master = self.daemon.pid
 
     def start(self, seconds=10):
         """Starts and waits until every listener greets."""
-        began = time.monotonic()
         self.launch()
         for kind, address, port in self.listen:
             if not wait_for(lambda: self.daemon.poll() is not None or self.answers(kind, address, port), seconds):
                 raise AssertionError('%s on port %d does not answer; log:\n%s' % (kind, port, self.log_tail()))
             if self.daemon.poll() is not None:
                 raise AssertionError('posternd ended with %d; log:\n%s' % (self.daemon.returncode, self.log_tail()))
-        self.started_ms = (time.monotonic() - began) * 1000
         if self.wrap:	# the real master is below the wrapper
             self.master = next(p.pid for p in processes() if p.parent == self.daemon.pid)
         self.tree()

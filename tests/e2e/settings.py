@@ -3,7 +3,7 @@ import os
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get('POSTERN_BUILD') or os.path.join(REPO, 'build'))
-IS_SAN = os.path.basename(BUILD) == 'san'
+IS_SAN = os.environ.get('POSTERN_SAN') == '1' or os.path.basename(BUILD) == 'san'
 SLOW = 4 if IS_SAN or os.environ.get('POSTERN_SLOW') else 1	# how much longer everything may take
 IS_ROOT = os.geteuid() == 0
 HOST = 'mail.example.org'

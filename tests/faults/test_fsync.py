@@ -12,7 +12,7 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'e2e'))
 import postern  # noqa: E402
-from postern import ALICE, IS_SAN, main, message, queue_id, wait_for  # noqa: E402
+from postern import ALICE, IS_ROOT, IS_SAN, main, message, queue_id, wait_for  # noqa: E402
 
 CALLS = 'fsync,fdatasync,syncfs,rename,renameat,renameat2,link,linkat,write,writev,pwrite64,pwritev,sendto,sendmsg,sendmmsg,ftruncate'
 
@@ -49,6 +49,7 @@ def read_trace(path):
     return calls
 
 
+@unittest.skipUnless(IS_ROOT, 'only root can look into processes that are not dumpable')
 @unittest.skipIf(shutil.which('strace') is None, 'strace is not installed')
 @unittest.skipIf(IS_SAN, 'the sanitizers do not run below strace')
 class Order(postern.Case):

@@ -1,5 +1,6 @@
 /*
- * Drives a real postern-auth as master, workers and spool would: its sockets, its configuration, a registry of two accounts.
+ * Drives a real postern-auth as master, workers and spool would: its sockets, its configuration, a
+ * registry of two accounts.
  */
 #include "auth_driver.h"
 
@@ -77,18 +78,18 @@ make_memory(const char *text)
 static void
 start_service(void)
 {
-	char program[PATH_MAX], *slash;
+	char build[PATH_MAX - 16], program[PATH_MAX], *slash;
 	int fds[2], conf, log, null;
 	struct ipc_message m;
 	struct ipc_ready ready;
-	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 32);
+	ssize_t n = readlink("/proc/self/exe", build, sizeof(build) - 1);
 
 	/* BUILD/tests/unit/test_auth_...: BUILD/postern-auth */
 	assert_true(n > 0);
-	program[n] = 0;
-	for (int i = 0; i < 3 && (slash = strrchr(program, '/')) != NULL; i++)
+	build[n] = 0;
+	for (int i = 0; i < 3 && (slash = strrchr(build, '/')) != NULL; i++)
 		*slash = 0;
-	strcat(program, "/postern-auth");
+	assert_int_equal(str_fmt(program, sizeof(program), "%s/postern-auth", build), ERR_OK);
 	assert_int_equal(ipc_pair(fds), ERR_OK);
 	conf = make_memory(conf_text);
 	assert_true((driver.pid = fork()) >= 0);
@@ -149,11 +150,15 @@ driver_set_up(void **state)
 	instance_ids(&driver.in, &c, &driver.ids);
 	mkdir(driver.in.run_dir, 0755);
 	mkdir(driver.in.empty_dir, 0555);
-	if (registry_create(&driver.in, &driver.ids) != ERR_OK || registry_open(&driver.registry, &driver.in, &driver.ids, true) != ERR_OK ||
-	    password_hash("secret", 6, hash) != ERR_OK || registry_add_account(driver.registry, "alice@example.org", hash, &driver.alice) != ERR_OK ||
-	    password_hash("hidden", 6, hash) != ERR_OK || registry_add_account(driver.registry, "bob@example.org", hash, &driver.bob) != ERR_OK ||
+	if (registry_create(&driver.in, &driver.ids) != ERR_OK ||
+	    registry_open(&driver.registry, &driver.in, &driver.ids, true) != ERR_OK ||
+	    password_hash("secret", 6, hash) != ERR_OK ||
+	    registry_add_account(driver.registry, "alice@example.org", hash, &driver.alice) != ERR_OK ||
+	    password_hash("hidden", 6, hash) != ERR_OK ||
+	    registry_add_account(driver.registry, "bob@example.org", hash, &driver.bob) != ERR_OK ||
 	    registry_set_credential(driver.registry, driver.bob, "phone", hash) != ERR_OK ||
-	    password_hash("pass2", 5, hash) != ERR_OK || registry_set_credential(driver.registry, driver.bob, "tablet", hash) != ERR_OK)
+	    password_hash("pass2", 5, hash) != ERR_OK ||
+	    registry_set_credential(driver.registry, driver.bob, "tablet", hash) != ERR_OK)
 		return -1;
 	start_service();
 	make_link();

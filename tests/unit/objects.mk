@@ -47,3 +47,12 @@ SPOOL_FIXTURE_O = tests/unit/spool_fixture.o $(SPOOLLIB_O) $(IPC_O) $(COMMON_O)
 UNIT_test_spool_service = $(SPOOL_FIXTURE_O)
 UNIT_LIBS_test_spool_service = -lcrypto -linih
 $(B)/tests/unit/test_spool_service: | $(B)/postern-spool
+UNIT_test_spool_kill = $(SPOOL_FIXTURE_O)
+UNIT_LIBS_test_spool_kill = -lcrypto -linih
+$(B)/tests/unit/test_spool_kill: | $(B)/postern-spool
+UNIT_test_spool_header = spool/header.o spool/mailbox_list.o spool/assembly.o spool/format.o spool/name.o $(COMMON_O)
+UNIT_LIBS_test_spool_header = -linih
+UNIT_test_spool_format = spool/envelope.o spool/id.o spool/outcome.o spool/room.o $(SPOOLLIB_O) $(COMMON_O)
+UNIT_LIBS_test_spool_format = -lcrypto -linih
+UNIT_test_spool_walk = $(SPOOLLIB_O) $(COMMON_O)
+UNIT_LIBS_test_spool_walk = -lcrypto -linih

@@ -1,5 +1,6 @@
 /*
- * What a real postern-auth must survive: messages that are malformed or may not come, octets of no meaning, the death of its children.
+ * What a real postern-auth must survive: messages that are malformed or may not come, octets of no
+ * meaning, the death of its children.
  */
 #include "auth_driver.h"
 
@@ -182,7 +183,8 @@ test_hasher_dies(void **state)
 		assert_int_equal(take_login(fd, NULL), LOGIN_INVALID);
 		close(fd);
 	}
-	assert_true(log_has("event=hasher.died"));
+	assert_true(log_has("event=hasher.lost"));
+	assert_true(log_has("signal=9"));
 	close(log_in("bob@example.org", "hidden", driver.bob));
 }
 

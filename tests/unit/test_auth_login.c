@@ -156,7 +156,8 @@ test_login_gone(void **state)
 static void
 test_slots(void **state)
 {
-	int one = log_in("alice@example.org", "secret", driver.alice), two = log_in("alice@example.org", "secret", driver.alice), three, bob;
+	int one = log_in("alice@example.org", "secret", driver.alice), three, bob;
+	int two = log_in("alice@example.org", "secret", driver.alice);
 	uint64_t started = io_now_ms();
 
 	(void)state;

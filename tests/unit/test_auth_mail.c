@@ -1,9 +1,11 @@
 /*
- * Senders and recipients at a real postern-auth, header From, a spool that is started again, changes in the registry while a
- * session runs.
+ * Senders and recipients at a real postern-auth, header From, a spool that is started again, changes
+ * in the registry while a session runs.
  */
 #include "auth_driver.h"
 
+#include <fcntl.h>
+#include <sqlite3.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -135,6 +137,7 @@ test_from(void **state)
 		assert_int_equal(ipc_get_from_answer(&got.body, &answer), ERR_OK);
 		assert_int_equal(answer.t, i);
 	}
+}
 
 static void
 test_changes_are_felt(void **state)
@@ -242,6 +245,46 @@ test_locked_registry(void **state)
 	close(fd);
 }
 
+static void
+run_sql(sqlite3 *db, const char *sql)
+{
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+}
+
+/* Behind its sandbox the service follows a log that grows beyond its first index page, starts anew, and loses its index. */
+static void
+test_registry_moves(void **state)
+{
+	static const char zeros[136];
+	int fd = log_in("alice@example.org", "secret", driver.alice), shm;
+	char path[128];
+	sqlite3 *db;
+
+	(void)state;
+	assert_int_equal(sqlite3_open(driver.in.registry_file, &db), SQLITE_OK);
+	run_sql(db, "PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0");
+	for (int i = 0; i < 6000; i++)
+		run_sql(db, "INSERT INTO history (time_us, what, account, account_name, detail) VALUES (1, 'x', 1, 'x', 'x')");
+	assert_int_equal(sender(fd, "alice@example.org", 0, NULL), SENDER_OK);
+	expect_envelope_sender(driver.next_session, 1, "alice@example.org");
+	run_sql(db, "PRAGMA wal_checkpoint(TRUNCATE)");
+	assert_int_equal(sender(fd, "alice@example.org", 0, NULL), SENDER_OK);
+	expect_envelope_sender(driver.next_session, 2, "alice@example.org");
+	run_sql(db, "UPDATE account SET disabled = 1 WHERE name = 'alice@example.org'");
+	snprintf(path, sizeof(path), "%s/registry/registry.db-shm", driver.folder);
+	assert_true((shm = open(path, O_RDWR)) >= 0);
+	assert_int_equal(pwrite(shm, zeros, sizeof(zeros), 0), sizeof(zeros));
+	close(shm);
+	assert_int_equal(sender(fd, "alice@example.org", 0, NULL), SENDER_LOGIN_VOID);
+	expect_drop(driver.next_session, 2);
+	run_sql(db, "UPDATE account SET disabled = 0 WHERE name = 'alice@example.org'");
+	assert_int_equal(sender(fd, "alice@example.org", 0, NULL), SENDER_OK);
+	expect_envelope_sender(driver.next_session, 3, "alice@example.org");
+	sqlite3_close(db);
+	close(fd);
+}
+
 /* The master ends: what is under way is finished, nothing new begins, and then the service ends. */
 static void
 test_stop(void **state)
@@ -277,6 +320,7 @@ main(void)
 		cmocka_unit_test(test_changes_are_felt),
 		cmocka_unit_test(test_new_spool),
 		cmocka_unit_test(test_locked_registry),
+		cmocka_unit_test(test_registry_moves),
 		cmocka_unit_test(test_stop),
 	};
 

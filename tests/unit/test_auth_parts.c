@@ -1,5 +1,6 @@
 /*
- * The parts of postern-auth that know no socket: the fair queue, the slots of an account, moments to come, remembered passwords.
+ * The parts of postern-auth that know no socket: the fair queue, the slots of an account, moments to
+ * come, remembered passwords.
  */
 #include <stdlib.h>
 

@@ -1,5 +1,6 @@
 /*
- * Passwords: which hashes are accepted, hashing and comparing, lengths, new ones. The hashes below are of "secret".
+ * Passwords: which hashes are accepted, hashing and comparing, lengths, new ones. The hashes below are
+ * of "secret".
  */
 #include <crypt.h>
 #include <string.h>

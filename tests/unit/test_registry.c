@@ -1,6 +1,7 @@
 /*
- * The registry library: names and patterns as tables of cases, changes and their history, versions, damage, two writers, and a writer killed
- * in the middle. As root the registry has an owner of its own below a folder that only root may enter.
+ * The registry library: names and patterns as tables of cases, changes and their history, versions,
+ * damage, two writers, and a writer killed in the middle. As root the registry has an owner of its own
+ * below a folder that only root may enter.
  */
 #include <fcntl.h>
 #include <setjmp.h>
@@ -360,6 +361,30 @@ test_read_only(void **state)
 	registry_close(r);
 }
 
+/* A registry that others may read or that is somebody else's is refused, with the mending command. */
+static void
+test_modes(void **state)
+{
+	struct place *p = *state;
+	struct registry *r;
+
+	assert_int_equal(chmod(p->in.registry_file, 0640), 0);
+	assert_int_equal(registry_open(&r, &p->in, &p->ids, true), ERR_DENIED);
+	assert_non_null(strstr(registry_reason(NULL), "chmod 600"));
+	assert_int_equal(chmod(p->in.registry_file, 0600), 0);
+	assert_int_equal(chmod(p->in.registry_dir, 0711), 0);
+	assert_int_equal(registry_open(&r, &p->in, &p->ids, true), ERR_DENIED);
+	assert_non_null(strstr(registry_reason(NULL), "chmod 700"));
+	assert_int_equal(chmod(p->in.registry_dir, 0700), 0);
+	if (p->ids.separate) {
+		assert_int_equal(chown(p->in.registry_file, 4711, 4711), 0);
+		assert_int_equal(registry_open(&r, &p->in, &p->ids, true), ERR_DENIED);
+		assert_non_null(strstr(registry_reason(NULL), "chown"));
+		assert_int_equal(chown(p->in.registry_file, p->ids.auth_uid, p->ids.auth_gid), 0);
+	}
+	registry_close(open_registry(p));
+}
+
 static void
 test_newer_version(void **state)
 {
@@ -474,6 +499,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_history, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_transaction, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_read_only, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_modes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_newer_version, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_killed_writer, set_up, tear_down),

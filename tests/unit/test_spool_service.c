@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -495,6 +496,63 @@ test_recovery(void **state)
 	assert_int_equal(lstat(path, &st), 0);
 }
 
+/* A folder that can't be written: an error each, and nothing left; then it goes on. */
+static void
+test_unwritable(void **state)
+{
+	static const char *const folders[] = { "tmp", "new" };
+	struct fixture *f = *state;
+	int fd = fixture_grant(f, 5);
+	char id[IPC_TEXT_MAX], path[PATH_MAX];
+	uint32_t t = 0;
+
+	for (size_t i = 0; i < COUNT(folders); i++) {
+		snprintf(path, sizeof(path), "%.200s/%s", f->spool, folders[i]);
+		assert_int_equal(chmod(path, 0500), 0);
+		fixture_envelope(f, 5, ++t);
+		check_row(i, worker_submit(fd, t, plain, sizeof(plain) - 1, id) == COMMIT_ERROR);
+		assert_int_equal(chmod(path, 0700), 0);
+		check_row(i, fixture_count(f, SPOOL_TMP) == 0 && fixture_count(f, SPOOL_NEW) == i);
+		fixture_envelope(f, 5, ++t);
+		check_row(i, worker_submit(fd, t, plain, sizeof(plain) - 1, id) == COMMIT_STORED);
+	}
+	close(fd);
+}
+
+/* A new configuration is for new messages; a bad one changes nothing. */
+static void
+test_reload(void **state)
+{
+	static const struct {
+		const char	*text, *host;
+	} rows[] = { { "hostname = new.example.org\n", "by new.example.org (Postern)" }, { "nonsense = 1\n", "by new.example.org" } };
+	struct fixture *f = *state;
+	int fd = fixture_grant(f, 5);
+	char id[IPC_TEXT_MAX], *text;
+	struct spool_envelope e;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		int conf = memfd_create("conf", 0);
+		uint8_t data[16];
+		struct wire_out w;
+
+		assert_int_equal(write(conf, rows[i].text, strlen(rows[i].text)), strlen(rows[i].text));
+		wire_out_init(&w, data, sizeof(data));
+		ipc_put_empty(&w, IPC_RELOAD);
+		assert_int_equal(ipc_send(f->control, &w, &conf, 1, true), ERR_OK);
+		close(conf);
+		usleep(200000);
+		fixture_envelope(f, 5, (uint32_t)i + 1);
+		assert_int_equal(worker_submit(fd, (uint32_t)i + 1, plain, sizeof(plain) - 1, id), COMMIT_STORED);
+		text = fixture_message(f, id, &e);
+		check_row(i, strstr(text, rows[i].host) != NULL);
+		free(text);
+		spool_envelope_free(&e);
+	}
+	assert_true(fixture_log_has(f, "reload.failed"));
+	close(fd);
+}
+
 static void
 test_bad_places(void **state)
 {
@@ -649,6 +707,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_recovery, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unwritable, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
 		cmocka_unit_test(test_bad_places),
 		cmocka_unit_test_setup_teardown(test_descriptors, setup, teardown),
 		cmocka_unit_test(test_full_disk),
