@@ -5,7 +5,7 @@ MASTER_O = daemon/master/main.o daemon/master/setup.o daemon/master/reload.o dae
 
 WORKER_O = daemon/worker/worker.o daemon/worker/sandbox_table.o daemon/worker/session.o daemon/worker/command.o \
 	daemon/worker/conn.o daemon/worker/line.o daemon/worker/path.o daemon/worker/body.o daemon/worker/reply.o \
-	daemon/worker/request.o daemon/worker/cmd_auth.o daemon/worker/cmd_data.o daemon/worker/cmd_ehlo.o \
+	daemon/worker/request.o daemon/worker/passage.o daemon/worker/cmd_auth.o daemon/worker/cmd_bdat.o daemon/worker/cmd_data.o daemon/worker/cmd_ehlo.o \
 	daemon/worker/cmd_help.o daemon/worker/cmd_mail.o daemon/worker/cmd_noop.o daemon/worker/cmd_path.o \
 	daemon/worker/cmd_quit.o daemon/worker/cmd_rcpt.o daemon/worker/cmd_rset.o daemon/worker/cmd_starttls.o \
 	daemon/worker/cmd_vrfy.o daemon/worker/tls.o daemon/worker/tls_context.o daemon/worker/provider.o

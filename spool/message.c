@@ -20,7 +20,7 @@
 #include "spooler.h"
 #include "str.h"
 
-#define FLUSH_AT (256 * 1024)		/* octets that gather in memory before they go to the file */
+#define FLUSH_AT (256 * 1024 - IPC_DATA_MAX)	/* octets that gather in memory before they go to the file */
 #define FROM_PATIENCE_MS 10000		/* for auth's answer, from COMMIT on */
 
 static const char *const reasons[] = {

@@ -121,3 +121,50 @@ body_read(struct body *b, const uint8_t *p, size_t n, size_t *used, uint8_t *to,
 	}
 	return false;
 }
+
+/* A piece of a line without its LF; a CR may only be its last octet. */
+static void
+take_piece(struct body *b, const uint8_t *p, size_t n, bool has_lf)
+{
+	const uint8_t *cr;
+
+	if (n == 0) {
+		if (b->state != AT_CR && has_lf)
+			b->faults |= BODY_FAULT_OCTETS;
+		return;
+	}
+	if (b->state == AT_CR || memchr(p, 0, n) != NULL)
+		b->faults |= BODY_FAULT_OCTETS;
+	cr = memchr(p, '\r', n);
+	if (cr != NULL ? cr != p + n - 1 : has_lf)
+		b->faults |= BODY_FAULT_OCTETS;
+	b->state = cr != NULL ? AT_CR : IN_LINE;
+	b->line += cr != NULL ? n - 1 : n;
+	if (b->line > BODY_LINE_MAX)
+		b->faults |= BODY_FAULT_LINE;
+}
+
+void
+body_take(struct body *b, const uint8_t *p, size_t n)
+{
+	b->size += n;
+	while (n != 0) {
+		const uint8_t *lf = memchr(p, '\n', n);
+		size_t piece = lf != NULL ? (size_t)(lf - p) : n;
+
+		take_piece(b, p, piece, lf != NULL);
+		if (lf == NULL)
+			return;
+		b->state = AT_LINE_START;
+		b->line = 0;
+		p += piece + 1;
+		n -= piece + 1;
+	}
+}
+
+void
+body_take_end(struct body *b)
+{
+	if (b->state == AT_CR)
+		b->faults |= BODY_FAULT_OCTETS;
+}

@@ -33,4 +33,11 @@ void	body_init(struct body *b);
  */
 bool	body_read(struct body *b, const uint8_t *p, size_t n, size_t *used, uint8_t *to, size_t size, size_t *put);
 
+/*
+ * Takes n octets that come without dots and without an end of their own (BDAT, RFC 3030): counts them and notes faults, cut
+ * anywhere. body_take_end() notes a CR that is left over at the end of the message.
+ */
+void	body_take(struct body *b, const uint8_t *p, size_t n);
+void	body_take_end(struct body *b);
+
 #endif

@@ -1,186 +1,27 @@
 /*
- * DATA: carries the message to the spool and the spool's word back to the client (RFC 5321, 4.1.1.4). Run by
- * workers. Invariant: 250 is said only after the spool said STORED for this very transaction; when its word is lost the new
- * spool is asked, and when nobody can tell, nothing is said at all.
+ * DATA (RFC 5321, 4.1.1.4). Run by workers.
  */
 #include "command.h"
 
-#include <stdio.h>
-
-#include "body.h"
 #include "err.h"
-#include "io.h"
-#include "request.h"
 #include "session.h"
-
-#define SPOOL_WAIT_MS 3000	/* for a spool to come back before a message is given to it */
-#define OUTCOME_WAIT_MS 30000	/* for a spool to come back and say what became of a commit */
-
-/* A message on its way. */
-struct passage {
-	struct body	body;
-	bool		open;		/* the spool has had OPEN */
-	bool		failed;		/* the spool was lost: read on, then 451 */
-	uint64_t	passed;		/* octets sent to the spool */
-	size_t		waiting;	/* octets in chunk[] */
-};
-
-static uint8_t chunk[IPC_DATA_MAX];
-
-static bool
-is_refused(const struct session *s, const struct passage *p)
-{
-	return p->failed || p->body.faults != 0 || p->body.size > s->conf->limits_message_size;
-}
-
-/* Sends what waits; opens first. Nothing sent yet means that a lost spool can still be replaced. */
-static int
-pass_on(struct session *s, struct passage *p)
-{
-	int err = ERR_OK;
-
-	if (!p->open) {
-		err = request_open(s);
-		p->open = err == ERR_OK;
-	}
-	if (err == ERR_OK && p->waiting != 0)
-		err = request_data(s, chunk, p->waiting);
-	if (err == ERR_OK) {
-		p->passed += p->waiting;
-		p->waiting = 0;
-	}
-	return err;
-}
-
-/* The same, once more with a spool that was started again while all there is of the message is still here. */
-static int
-pass_on_safely(struct session *s, struct passage *p)
-{
-	int err = pass_on(s, p);
-
-	if (err == ERR_OK || p->passed != 0)
-		return err;
-	p->open = false;
-	if ((err = request_spool(s, SPOOL_WAIT_MS)) != ERR_OK)
-		return err;
-	return pass_on(s, p);
-}
-
-/* Reads the message to its end, giving full chunks to the spool. Errors of the connection only. */
-static int
-carry(struct session *s, struct passage *p)
-{
-	bool ended = false;
-
-	while (!ended) {
-		size_t used = 0;
-		int err;
-
-		if (conn_available(s->conn) == 0 &&
-		    (err = conn_fill(s->conn, io_now_ms() + s->conf->limits_data_timeout, false)) != ERR_OK)
-			return err;
-		ended = body_read(&p->body, conn_data(s->conn), conn_available(s->conn), &used, chunk, sizeof(chunk),
-		    &p->waiting);
-		conn_consume(s->conn, used);
-		if (is_refused(s, p))
-			p->waiting = 0;
-		else if (sizeof(chunk) - p->waiting < 2 && pass_on_safely(s, p) != ERR_OK)
-			p->failed = true;
-	}
-	return ERR_OK;
-}
-
-static enum reply_id
-stored(struct session *s, const char *id)
-{
-	s->messages++;
-	snprintf(s->detail, sizeof(s->detail), "%s", id);
-	return REPLY_QUEUED;
-}
-
-/* The commit's answer was lost: the spool that comes next knows what became of it. */
-static enum reply_id
-learn_outcome(struct session *s)
-{
-	uint64_t deadline = io_now_ms() + OUTCOME_WAIT_MS;
-	struct ipc_outcome_answer outcome;
-
-	while (io_now_ms() < deadline) {
-		if (request_spool(s, deadline - io_now_ms()) != ERR_OK)
-			break;
-		if (request_outcome(s, &outcome) == ERR_OK)
-			return outcome.stored ? stored(s, outcome.id) : REPLY_LOCAL_ERROR;
-	}
-	s->ending = true;
-	s->end = SESSION_SERVICE_LOST;
-	return REPLY_NONE;
-}
-
-static enum reply_id
-commit(struct session *s, struct passage *p)
-{
-	struct ipc_commit_answer answer;
-	bool asked;
-
-	if ((p->waiting != 0 || !p->open) && pass_on_safely(s, p) != ERR_OK)
-		return REPLY_LOCAL_ERROR;
-	if (request_commit(s, p->body.size, &answer, &asked) != ERR_OK)
-		return asked ? learn_outcome(s) : REPLY_LOCAL_ERROR;
-	switch (answer.verdict) {
-	case COMMIT_STORED:
-		return stored(s, answer.id);
-	case COMMIT_NO_STORAGE:
-		return REPLY_NO_STORAGE;
-	case COMMIT_TOO_BIG:
-		snprintf(s->detail, sizeof(s->detail), "%llu", (unsigned long long)s->conf->limits_message_size);
-		return REPLY_MESSAGE_TOO_BIG;
-	case COMMIT_BAD_OCTETS:
-		return REPLY_BAD_OCTETS;
-	case COMMIT_MALFORMED:
-		return REPLY_MALFORMED_MESSAGE;
-	case COMMIT_SENDER_NOT_ALLOWED:
-		return REPLY_HEADER_SENDER_NOT_ALLOWED;
-	case COMMIT_NO_RECIPIENTS:
-		return REPLY_NO_RECIPIENTS;
-	case COMMIT_ERROR:
-		return REPLY_LOCAL_ERROR;
-	}
-	return REPLY_LOCAL_ERROR;
-}
-
-static enum reply_id
-refuse(struct session *s, struct passage *p)
-{
-	if (p->open)
-		request_abort(s);
-	if ((p->body.faults & BODY_FAULT_OCTETS) != 0)
-		return REPLY_BAD_OCTETS;
-	if (p->body.size > s->conf->limits_message_size) {
-		snprintf(s->detail, sizeof(s->detail), "%llu", (unsigned long long)s->conf->limits_message_size);
-		return REPLY_MESSAGE_TOO_BIG;
-	}
-	return p->failed ? REPLY_LOCAL_ERROR : REPLY_MALFORMED_MESSAGE;
-}
 
 enum reply_id
 cmd_data(struct session *s, struct argument a)
 {
-	struct passage p = { .open = false };
+	struct passage *p = &s->passage;
 	enum reply_id reply;
 	int err;
 
 	(void)a;
-	body_init(&p.body);
+	passage_begin(p);
 	if (session_say(s, REPLY_START_DATA) != ERR_OK)
 		return REPLY_NONE;
-	if ((err = carry(s, &p)) != ERR_OK) {
-		if (p.open)
-			request_abort(s);
+	if ((err = passage_carry_lines(s, p)) != ERR_OK) {
+		passage_drop(s, p);
 		return session_lost(s, err);
 	}
-	reply = is_refused(s, &p) ? refuse(s, &p) : commit(s, &p);
-	s->phase = PHASE_READY;
-	s->t = 0;
-	s->smtputf8 = false;
+	reply = passage_end(s, p);
+	session_forget(s);
 	return reply;
 }

@@ -66,7 +66,7 @@ cmd_ehlo(struct session *s, struct argument a)
 		put(s, "\nSTARTTLS");
 	else
 		put(s, "\nAUTH LOGIN PLAIN");
-	put(s, "\nENHANCEDSTATUSCODES\n8BITMIME\nSMTPUTF8\nDSN\nLIMITS RCPTMAX=%llu",
+	put(s, "\nENHANCEDSTATUSCODES\n8BITMIME\nCHUNKING\nSMTPUTF8\nDSN\nLIMITS RCPTMAX=%llu",
 	    (unsigned long long)s->conf->limits_recipients);
 	return REPLY_HELLO;
 }

@@ -14,7 +14,8 @@
 #define READY (1u << PHASE_READY)
 #define MAIL (1u << PHASE_MAIL)
 #define RCPT (1u << PHASE_RCPT)
-#define GREETED (READY | MAIL | RCPT)
+#define BDAT (1u << PHASE_BDAT)
+#define GREETED (READY | MAIL | RCPT | BDAT)
 #define ALWAYS (START | GREETED)
 
 static const struct verb verbs[] = {
@@ -25,6 +26,7 @@ static const struct verb verbs[] = {
 	{ "MAIL", cmd_mail, READY, VERB_ARGUMENT | VERB_TLS | VERB_LOGIN, REPLY_BAD_SEQUENCE },
 	{ "RCPT", cmd_rcpt, MAIL | RCPT, VERB_ARGUMENT | VERB_TLS | VERB_LOGIN, REPLY_BAD_SEQUENCE },
 	{ "DATA", cmd_data, RCPT, VERB_NO_ARGUMENT | VERB_TLS | VERB_LOGIN, REPLY_BAD_SEQUENCE },
+	{ "BDAT", cmd_bdat, RCPT | BDAT, VERB_ARGUMENT | VERB_TLS | VERB_LOGIN | VERB_CHUNK, REPLY_BAD_SEQUENCE },
 	{ "RSET", cmd_rset, ALWAYS, VERB_NO_ARGUMENT, REPLY_BAD_SEQUENCE },
 	{ "NOOP", cmd_noop, ALWAYS, 0, REPLY_BAD_SEQUENCE },
 	{ "QUIT", cmd_quit, ALWAYS, VERB_NO_ARGUMENT, REPLY_BAD_SEQUENCE },
@@ -32,7 +34,6 @@ static const struct verb verbs[] = {
 	{ "VRFY", cmd_vrfy, GREETED, VERB_ARGUMENT | VERB_TLS | VERB_LOGIN, REPLY_BAD_SEQUENCE },
 	{ "EXPN", NULL, GREETED, VERB_ARGUMENT | VERB_TLS | VERB_LOGIN, REPLY_BAD_SEQUENCE },
 	{ "ETRN", NULL, GREETED, VERB_ARGUMENT | VERB_TLS | VERB_LOGIN, REPLY_BAD_SEQUENCE },
-	{ "BDAT", NULL, ALWAYS, 0, REPLY_BAD_SEQUENCE },
 	{ "ATRN", NULL, ALWAYS, 0, REPLY_BAD_SEQUENCE },
 	{ "TURN", NULL, ALWAYS, 0, REPLY_BAD_SEQUENCE },
 	{ "SEND", NULL, ALWAYS, 0, REPLY_BAD_SEQUENCE },
@@ -83,6 +84,25 @@ unknown(struct session *s, const uint8_t *word, size_t n)
 	return REPLY_UNKNOWN_COMMAND;
 }
 
+/* The gate: why this verb must not run here and now, or REPLY_NONE. */
+static enum reply_id
+refusal(const struct session *s, const struct verb *v, struct argument a)
+{
+	if ((v->traits & VERB_NO_ARGUMENT) != 0 && a.n != 0)
+		return REPLY_NO_ARGUMENT_ALLOWED;
+	if ((v->traits & VERB_ARGUMENT) != 0 && a.n == 0)
+		return REPLY_BAD_ARGUMENT;
+	if (s->phase == PHASE_START && (v->phases & START) == 0)
+		return v->too_early;
+	if ((v->traits & VERB_TLS) != 0 && session_needs_tls(s))
+		return REPLY_TLS_REQUIRED;
+	if ((v->traits & VERB_LOGIN) != 0 && !s->login)
+		return REPLY_AUTH_REQUIRED;
+	if ((v->phases & 1u << s->phase) == 0)
+		return v->handle == cmd_auth && s->login ? REPLY_ALREADY_AUTHENTICATED : v->too_early;
+	return v->handle == NULL ? REPLY_NOT_IMPLEMENTED : REPLY_NONE;
+}
+
 enum reply_id
 command_run(struct session *s, uint8_t *line, size_t len)
 {
@@ -101,21 +121,11 @@ command_run(struct session *s, uint8_t *line, size_t len)
 		n++;
 	a.p += n;
 	a.n -= n;
-	if ((v->traits & VERB_NO_ARGUMENT) != 0 && a.n != 0)
-		return REPLY_NO_ARGUMENT_ALLOWED;
-	if ((v->traits & VERB_ARGUMENT) != 0 && a.n == 0)
-		return REPLY_BAD_ARGUMENT;
-	if (s->phase == PHASE_START && (v->phases & START) == 0)
-		return v->too_early;
-	if ((v->traits & VERB_TLS) != 0 && session_needs_tls(s))
-		return REPLY_TLS_REQUIRED;
-	if ((v->traits & VERB_LOGIN) != 0 && !s->login)
-		return REPLY_AUTH_REQUIRED;
-	if ((v->phases & 1u << s->phase) == 0)
-		return v->handle == cmd_auth && s->login ? REPLY_ALREADY_AUTHENTICATED : v->too_early;
-	if (v->handle == NULL)
-		return REPLY_NOT_IMPLEMENTED;
-	reply = v->handle(s, a);
+	reply = refusal(s, v, a);
+	if (reply == REPLY_NONE)
+		reply = v->handle(s, a);
+	else if ((v->traits & VERB_CHUNK) != 0)
+		reply = cmd_bdat_skip(s, a, reply);
 	if ((v->traits & VERB_SECRET) != 0)
 		mem_wipe(line, len);
 	return reply;

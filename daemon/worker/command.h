@@ -21,6 +21,7 @@ enum verb_trait {
 	VERB_TLS = 1 << 2,		/* where the listener wants TLS, only under it */
 	VERB_LOGIN = 1 << 3,
 	VERB_SECRET = 1 << 4,		/* the line is wiped */
+	VERB_CHUNK = 1 << 5,		/* octets follow that are no command, also when it is refused */
 };
 
 struct verb {
@@ -39,6 +40,7 @@ enum reply_id command_run(struct session *s, uint8_t *line, size_t len);
 
 /* Handlers, one file each: they send nothing but what session_say() and cmd_data's 354 are for, and return the final reply. */
 enum reply_id cmd_auth(struct session *s, struct argument a);
+enum reply_id cmd_bdat(struct session *s, struct argument a);
 enum reply_id cmd_data(struct session *s, struct argument a);
 enum reply_id cmd_ehlo(struct session *s, struct argument a);
 enum reply_id cmd_helo(struct session *s, struct argument a);
@@ -50,5 +52,8 @@ enum reply_id cmd_rcpt(struct session *s, struct argument a);
 enum reply_id cmd_rset(struct session *s, struct argument a);
 enum reply_id cmd_starttls(struct session *s, struct argument a);
 enum reply_id cmd_vrfy(struct session *s, struct argument a);
+
+/* A refused BDAT: reads past its octets, then the refusal. */
+enum reply_id cmd_bdat_skip(struct session *s, struct argument a, enum reply_id refusal);
 
 #endif

@@ -26,6 +26,7 @@ static const struct reply replies[REPLY_COUNT] = {
 	[REPLY_RECIPIENT_OK] = { { 250, { 2, 1, 5 }, "Ok" }, SAME, 0, "RCPT was good" },
 	[REPLY_QUEUED] = { { 250, { 2, 0, 0 }, "Ok: queued as $" }, SAME, ARGUMENT,
 	    "the message is on stable storage" },
+	[REPLY_CHUNK_OK] = { { 250, { 2, 0, 0 }, "Ok: $ octets" }, SAME, ARGUMENT, "a chunk of BDAT was taken" },
 	[REPLY_HELLO] = { { 250, { 0, 0, 0 }, "$" }, SAME, BARE | ARGUMENT, "EHLO and HELO" },
 	[REPLY_CANNOT_VRFY] = { { 252, { 2, 5, 0 }, "Cannot VRFY user, but will accept message and attempt delivery" },
 	    SAME, 0, "VRFY" },

@@ -5,7 +5,6 @@
 #include "session.h"
 
 #include <malloc.h>
-#include <stdio.h>
 
 #include "command.h"
 #include "err.h"
@@ -90,14 +89,22 @@ session_hear(struct session *s, uint8_t **line, size_t *len)
 }
 
 void
-session_reset(struct session *s)
+session_forget(struct session *s)
 {
-	if (s->phase == PHASE_MAIL || s->phase == PHASE_RCPT) {
-		request_reset(s);
-		s->phase = PHASE_READY;
-	}
+	s->phase = PHASE_READY;
 	s->t = 0;
 	s->smtputf8 = false;
+}
+
+void
+session_reset(struct session *s)
+{
+	if (s->phase == PHASE_BDAT)
+		passage_drop(s, &s->passage);
+	if (s->phase > PHASE_READY) {
+		request_reset(s);
+		session_forget(s);
+	}
 }
 
 /* Says the final reply of a command and draws the consequences that its row names. */

@@ -7,6 +7,7 @@
 #include "conf.h"
 #include "conn.h"
 #include "ipc.h"
+#include "passage.h"
 #include "reply.h"
 
 struct tls_shared;
@@ -17,6 +18,7 @@ enum phase {
 	PHASE_READY,		/* no transaction */
 	PHASE_MAIL,		/* a sender was approved */
 	PHASE_RCPT,		/* and a recipient */
+	PHASE_BDAT,		/* and a part of the message (RFC 3030) */
 };
 
 /* One SMTP session, in a process of its own. */
@@ -31,6 +33,7 @@ struct session {
 	bool			 login;
 	uint32_t		 t;		/* the transaction's number, from auth */
 	bool			 smtputf8;	/* of the transaction */
+	struct passage		 passage;	/* its message */
 	char			 detail[4096];	/* argument of the next reply */
 	uint32_t		 commands, errors, messages;
 	enum session_end	 end;
@@ -55,7 +58,9 @@ bool	session_start_tls(struct session *s);
 bool	session_has_tls(const struct session *s);
 /* Whether AUTH, and with it MAIL, must wait for STARTTLS. */
 bool	session_needs_tls(const struct session *s);
-/* Forgets the transaction, here and in auth. */
+/* Forgets the transaction, here and in auth and spool. */
 void	session_reset(struct session *s);
+/* Forgets it here only: the spool has had its message. */
+void	session_forget(struct session *s);
 
 #endif

@@ -11,7 +11,6 @@
 #include "registry.h"
 
 #define DELAY 400	/* auth.failure_delay, milliseconds */
-#define SLACK 250	/* what a busy machine may add */
 
 /* alice@example.org has the password "secret"; bob@example.org has "hidden" twice and "pass2". */
 struct driver {

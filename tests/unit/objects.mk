@@ -47,6 +47,9 @@ SPOOL_FIXTURE_O = tests/unit/spool_fixture.o $(SPOOLLIB_O) $(IPC_O) $(COMMON_O)
 UNIT_test_spool_service = $(SPOOL_FIXTURE_O)
 UNIT_LIBS_test_spool_service = -lcrypto -linih
 $(B)/tests/unit/test_spool_service: | $(B)/postern-spool
+UNIT_test_spool_start = $(SPOOL_FIXTURE_O)
+UNIT_LIBS_test_spool_start = -lcrypto -linih
+$(B)/tests/unit/test_spool_start: | $(B)/postern-spool
 UNIT_test_spool_kill = $(SPOOL_FIXTURE_O)
 UNIT_LIBS_test_spool_kill = -lcrypto -linih
 $(B)/tests/unit/test_spool_kill: | $(B)/postern-spool

@@ -41,7 +41,7 @@ test_login(void **state)
 		check_row(i, take_login(fd, NULL) == cases[i].verdict);
 		took = io_now_ms() - started;
 		if (cases[i].verdict == LOGIN_INVALID)
-			check_row(i, took + 2 >= DELAY && took < DELAY + SLACK);
+			check_row(i, took + 2 >= DELAY && took < DELAY * 4);
 		else
 			close(take_grant(driver.next_session, cases[i].is_bob ? driver.bob : driver.alice));
 		close(fd);
@@ -94,7 +94,7 @@ test_login_disabled(void **state)
 	assert_int_equal(registry_set_disabled(driver.registry, driver.bob, true), ERR_OK);
 	ask_login_as(fd, "", "bob@example.org", "hidden");
 	assert_int_equal(take_login(fd, NULL), LOGIN_INVALID);
-	assert_in_range(io_now_ms() - started + 2, DELAY, DELAY + SLACK);
+	assert_in_range(io_now_ms() - started + 2, DELAY, DELAY * 4);
 	assert_true(log_has("reason=disabled"));
 	assert_int_equal(registry_set_disabled(driver.registry, driver.bob, false), ERR_OK);
 	ask_login_as(fd, "", "bob@example.org", "hidden");
@@ -120,7 +120,7 @@ test_login_flood(void **state)
 	friend = begin_session_at("203.0.113.5:1");
 	ask_login_as(friend, "", "bob@example.org", "pass2");
 	assert_int_equal(take_login(friend, NULL), LOGIN_OK);
-	assert_true(io_now_ms() - started < 600);
+	assert_true(io_now_ms() - started < 1500);
 	close(take_grant(driver.next_session, driver.bob));
 	close(friend);
 	for (size_t i = 0; i < COUNT(fds); i++) {
@@ -167,7 +167,7 @@ test_slots(void **state)
 	bob = log_in("bob@example.org", "hidden", driver.bob);
 	close(bob);
 	assert_int_equal(take_login(three, NULL), LOGIN_TOO_MANY);
-	assert_in_range(io_now_ms() - started + 5, 2000, 2000 + SLACK + 200);
+	assert_in_range(io_now_ms() - started + 5, 2000, 4000);
 	assert_true(log_has("login.too_many"));
 	/* Free within the two seconds. */
 	started = io_now_ms();
@@ -175,7 +175,7 @@ test_slots(void **state)
 	usleep(300000);
 	close(one);
 	assert_int_equal(take_login(three, NULL), LOGIN_OK);
-	assert_true(io_now_ms() - started < 1000);
+	assert_true(io_now_ms() - started < 1900);
 	close(take_grant(driver.next_session - 1, driver.alice));
 	close(two);
 	close(three);
@@ -196,7 +196,7 @@ test_reload(void **state)
 	started = io_now_ms();
 	ask_login_as(new, "", "alice@example.org", "guess");
 	assert_int_equal(take_login(new, NULL), LOGIN_INVALID);
-	assert_in_range(io_now_ms() - started + 2, 200, 200 + SLACK);
+	assert_in_range(io_now_ms() - started + 2, 200, DELAY - 2);
 	ask_login_as(new, "", "alice@example.org", "secret");
 	assert_int_equal(take_login(new, NULL), LOGIN_OK);
 	close(take_grant(driver.next_session, driver.alice));

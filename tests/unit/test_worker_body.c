@@ -120,6 +120,32 @@ long_lines(void **state)
 	free(out);
 }
 
+/* What comes by BDAT: the same faults, whatever the cut. */
+static void
+taken_octets(void **state)
+{
+	static const struct { const char *in; size_t n; unsigned faults; } chunks[] = {
+		{ T(""), 0 }, { T("a"), 0 }, { T("\r\n"), 0 }, { T("a\r\nb\r\n"), 0 }, { T(".\r\n..\r\n\r\n.\r\nx"), 0 },
+		{ T("\n"), BAD }, { T("a\n"), BAD }, { T("\r"), BAD }, { T("a\rb\r\n"), BAD }, { T("a\r\r\n"), BAD },
+		{ T("a\r\n\n"), BAD }, { T("a\0\r\n"), BAD }, { T("\0"), BAD }, { T("a\r\n\r"), BAD }, { T("\r\r\n"), BAD },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
+		for (size_t piece = 1; piece <= chunks[i].n + 1; piece++) {
+			struct body b;
+
+			body_init(&b);
+			for (size_t at = 0; at < chunks[i].n; at += piece)
+				body_take(&b, (const uint8_t *)chunks[i].in + at, chunks[i].n - at < piece ? chunks[i].n - at : piece);
+			body_take_end(&b);
+			if (b.faults != chunks[i].faults)
+				fail_msg("case %zu in pieces of %zu: %u", i, piece, b.faults);
+			assert_int_equal(b.size, chunks[i].n);
+		}
+	}
+}
+
 static void
 lines_are_found(void **state)
 {
@@ -143,7 +169,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_cut_gives_the_same), cmocka_unit_test(long_lines), cmocka_unit_test(lines_are_found),
+		cmocka_unit_test(every_cut_gives_the_same), cmocka_unit_test(long_lines), cmocka_unit_test(taken_octets), cmocka_unit_test(lines_are_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
