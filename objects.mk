@@ -12,7 +12,7 @@ WORKER_O = daemon/worker/worker.o daemon/worker/sandbox_table.o daemon/worker/se
 
 REGISTRY_O = auth/registry.o auth/store.o auth/open.o auth/owner.o auth/statements.o auth/schema.o auth/pattern.o auth/password.o
 
-AUTH_O = auth/main.o auth/control.o auth/session.o auth/login.o auth/verdict.o auth/transaction.o auth/link.o auth/hashers.o auth/hasher.o \
+AUTH_O = auth/main.o auth/status.o auth/usage.o auth/control.o auth/session.o auth/login.o auth/verdict.o auth/transaction.o auth/link.o auth/hashers.o auth/hasher.o \
     auth/queue.o auth/counters.o auth/remember.o auth/deadlines.o auth/profile.o
 
 KEYS_O = keys/main.o keys/load.o keys/judge.o keys/sign.o keys/serve.o keys/profile.o

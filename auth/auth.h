@@ -12,6 +12,7 @@
 #include "hashers.h"
 #include "loop.h"
 #include "registry.h"
+#include "usage.h"
 
 struct remember;
 struct session;
@@ -44,6 +45,7 @@ struct auth {
 	struct hashers		 hashers;
 	struct deadlines	 deadlines;
 	struct counters		 counters;
+	struct usage		 usage;
 	struct auth_conf	*conf;		/* for new sessions */
 	struct session		*sessions[AUTH_SESSION_BUCKETS];
 	size_t			 nsessions;

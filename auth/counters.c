@@ -104,3 +104,13 @@ counters_release(struct counters *c, uint64_t account)
 	}
 	free_unused(c, account);
 }
+
+uint64_t
+counters_count(const struct counters *c, uint64_t account)
+{
+	const struct counter *one = c->buckets[account % COUNTERS_BUCKETS];
+
+	while (one != NULL && one->account != account)
+		one = one->next;
+	return one != NULL ? one->n : 0;
+}

@@ -30,6 +30,9 @@ int	counters_take(struct counters *c, uint64_t account, uint64_t max);
 int	counters_wait(struct counters *c, uint64_t account, struct counter_waiter *w);
 void	counters_cancel(struct counters *c, struct counter_waiter *w);
 
+/* How many slots an account has taken. */
+uint64_t counters_count(const struct counters *c, uint64_t account);
+
 /* Gives a slot back; who waits longest gets it. */
 void	counters_release(struct counters *c, uint64_t account);
 

@@ -21,6 +21,7 @@ static const struct request {
 	{ IPC_RECIPIENT, verdict_recipient },
 	{ IPC_RESET, verdict_reset },
 	{ IPC_SPOOL, verdict_spool },
+	{ IPC_STATUS, status_request },
 };
 
 static struct session **

@@ -68,6 +68,9 @@ int	verdict_spool(struct session *s, struct wire_in *body);
 /* Whether the session's account may use all of these in a From field. */
 bool	verdict_from(struct auth *a, const struct ipc_from *m);
 
+/* status.c */
+int	status_request(struct session *s, struct wire_in *body);
+
 /* transaction.c */
 int	transaction_begin(struct session *s, const struct ipc_sender *sender);
 void	transaction_end(struct session *s);

@@ -38,6 +38,7 @@ enum ipc_kind {
 	IPC_RECIPIENT = 0x34, IPC_RECIPIENT_ANSWER = 0x35,
 	IPC_RESET = 0x36,				/* one-way: drops the transaction */
 	IPC_SPOOL = 0x38, IPC_SPOOL_ANSWER = 0x39,	/* a new socket to a spool that was started again (1 descriptor if OK) */
+	IPC_STATUS = 0x3a, IPC_STATUS_ANSWER = 0x3b,	/* HELP STATUS: the caller's own limits and counts */
 
 	/* auth -> spool (IPC_GRANT: 1 descriptor, the session's socket) */
 	IPC_GRANT = 0x40,
@@ -185,7 +186,7 @@ struct ipc_failed {
 void	ipc_put_failed(struct wire_out *w, const struct ipc_failed *m);
 int	ipc_get_failed(struct wire_in *w, struct ipc_failed *m);
 
-/* IPC_LINK, IPC_RELOAD, IPC_RESET, IPC_SPOOL, IPC_ABORT: no fields. */
+/* IPC_LINK, IPC_RELOAD, IPC_RESET, IPC_SPOOL, IPC_STATUS, IPC_ABORT: no fields. */
 void	ipc_put_empty(struct wire_out *w, enum ipc_kind kind);
 int	ipc_get_empty(struct wire_in *w);
 
@@ -270,6 +271,16 @@ struct ipc_spool_answer {
 };
 void	ipc_put_spool_answer(struct wire_out *w, const struct ipc_spool_answer *m);
 int	ipc_get_spool_answer(struct wire_in *w, struct ipc_spool_answer *m);
+
+struct ipc_status_answer {
+	bool		ok;			/* false: the login is void or the registry can't answer */
+	char		name[IPC_TEXT_MAX];	/* the account's */
+	uint64_t	sessions, sessions_max;
+	uint64_t	recipients, message_size;	/* the limits of a message */
+	uint64_t	queued_messages, queued_octets;	/* of this account in the spool */
+};
+void	ipc_put_status_answer(struct wire_out *w, const struct ipc_status_answer *m);
+int	ipc_get_status_answer(struct wire_in *w, struct ipc_status_answer *m);
 
 struct ipc_grant {
 	uint64_t		session;

@@ -180,3 +180,31 @@ ipc_get_recipient_answer(struct wire_in *w, struct ipc_recipient_answer *m)
 	m->verdict = (enum recipient_verdict)wire_get_enum(w, RECIPIENT_UNAVAILABLE);
 	return wire_in_end(w);
 }
+
+void
+ipc_put_status_answer(struct wire_out *w, const struct ipc_status_answer *m)
+{
+	fields_put_kind(w, IPC_STATUS_ANSWER);
+	fields_put_bool(w, m->ok);
+	fields_put_text(w, m->name);
+	wire_put_u64(w, m->sessions);
+	wire_put_u64(w, m->sessions_max);
+	wire_put_u64(w, m->recipients);
+	wire_put_u64(w, m->message_size);
+	wire_put_u64(w, m->queued_messages);
+	wire_put_u64(w, m->queued_octets);
+}
+
+int
+ipc_get_status_answer(struct wire_in *w, struct ipc_status_answer *m)
+{
+	m->ok = fields_get_bool(w);
+	wire_get_text(w, m->name, sizeof(m->name));
+	m->sessions = wire_get_u64(w);
+	m->sessions_max = wire_get_u64(w);
+	m->recipients = wire_get_u64(w);
+	m->message_size = wire_get_u64(w);
+	m->queued_messages = wire_get_u64(w);
+	m->queued_octets = wire_get_u64(w);
+	return wire_in_end(w);
+}

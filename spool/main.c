@@ -117,7 +117,6 @@ warm_up(struct spooler *sp)
 	mallopt(M_ARENA_MAX, 1);
 	if ((sp->digest = EVP_MD_fetch(NULL, "SHA256", NULL)) == NULL)
 		service_fail(&sp->service, EX_SOFTWARE, "OpenSSL offers no SHA-256");
-	strerror(EIO);
 }
 
 static int

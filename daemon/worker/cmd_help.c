@@ -1,23 +1,85 @@
 /*
- * HELP: the commands, from the verb table. Run by workers.
+ * HELP: the commands and their syntax, from the verb table; HELP STATUS: what auth says of the caller's own account. Run by
+ * workers.
  */
 #include "command.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "err.h"
+#include "request.h"
 #include "session.h"
+#include "str.h"
+
+static void put(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+put(struct session *s, const char *fmt, ...)
+{
+	size_t len = strlen(s->detail);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s->detail + len, sizeof(s->detail) - len, fmt, ap);
+	va_end(ap);
+}
+
+static enum reply_id
+list(struct session *s)
+{
+	size_t n;
+	const struct verb *verbs = command_verbs(&n);
+
+	put(s, "Help message\nCommands:");
+	for (size_t i = 0; i < n; i++)
+		if (verbs[i].help != NULL)
+			put(s, " %s", verbs[i].name);
+	put(s, "\nHELP command explains one; HELP STATUS shows your account after login.");
+	return REPLY_HELP;
+}
+
+static enum reply_id
+status(struct session *s)
+{
+	struct ipc_status_answer a;
+
+	if (session_needs_tls(s))
+		return REPLY_TLS_REQUIRED;
+	if (!s->login)
+		return REPLY_AUTH_REQUIRED;
+	if (request_status(s, &a) != ERR_OK) {
+		s->ending = true;
+		s->end = SESSION_SERVICE_LOST;
+		return REPLY_SHUTDOWN;
+	}
+	if (!a.ok)
+		return REPLY_LOGIN_VOID;
+	put(s, "System status, or system help reply\nAccount: %s\nSessions: %llu of %llu", a.name,
+	    (unsigned long long)a.sessions, (unsigned long long)a.sessions_max);
+	put(s, "\nRecipients of a message: at most %llu\nSize of a message: at most %llu octets",
+	    (unsigned long long)a.recipients, (unsigned long long)a.message_size);
+	put(s, "\nWaiting in the queue: %llu messages, %llu octets", (unsigned long long)a.queued_messages,
+	    (unsigned long long)a.queued_octets);
+	return REPLY_STATUS;
+}
 
 enum reply_id
 cmd_help(struct session *s, struct argument a)
 {
-	size_t n, used;
+	size_t n;
 	const struct verb *verbs = command_verbs(&n);
 
-	(void)a;
-	used = (size_t)snprintf(s->detail, sizeof(s->detail), "Help message\nCommands:");
-	for (size_t i = 0; i < n && used < sizeof(s->detail); i++)
-		if (verbs[i].handle != NULL)
-			used += (size_t)snprintf(s->detail + used, sizeof(s->detail) - used, " %s", verbs[i].name);
-	return REPLY_HELP;
+	if (a.n == 0)
+		return list(s);
+	if (str_is_equal_nocase(a.p, a.n, "STATUS", 6))
+		return status(s);
+	for (size_t i = 0; i < n; i++) {
+		if (verbs[i].help == NULL || !str_is_equal_nocase(a.p, a.n, verbs[i].name, strlen(verbs[i].name)))
+			continue;
+		put(s, "Help message\n%s", verbs[i].help);
+		return REPLY_HELP;
+	}
+	return REPLY_UNKNOWN_TOPIC;
 }

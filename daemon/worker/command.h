@@ -30,6 +30,7 @@ struct verb {
 	unsigned	 phases;	/* 1 << enum phase: where it is legal */
 	unsigned	 traits;
 	enum reply_id	 too_early;	/* the reply outside those phases */
+	const char	*help;		/* for HELP: lines, the syntax first; NULL for what is not offered */
 };
 
 /* The table, for HELP and tests; n rows. */

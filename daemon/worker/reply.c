@@ -16,6 +16,7 @@
 static const struct reply replies[REPLY_COUNT] = {
 	[REPLY_GREETING] = { { 220, { 0, 0, 0 }, "$ ESMTP SMTP Service ready" }, SAME, BARE | ARGUMENT,
 	    "the session begins" },
+	[REPLY_STATUS] = { { 211, { 2, 0, 0 }, "$" }, SAME, ARGUMENT, "HELP STATUS, after login" },
 	[REPLY_HELP] = { { 214, { 2, 0, 0 }, "$" }, SAME, ARGUMENT, "HELP" },
 	[REPLY_TLS_READY] = { { 220, { 2, 0, 0 }, "Ready to start TLS" }, SAME, 0, "STARTTLS was taken" },
 	[REPLY_BYE] = { { 221, { 2, 0, 0 }, "$ Service closing transmission channel" }, SAME, CLOSES | ARGUMENT,
@@ -93,6 +94,8 @@ static const struct reply replies[REPLY_COUNT] = {
 	    "AUTH after a successful AUTH" },
 	[REPLY_UNKNOWN_MECHANISM] = { { 504, { 5, 5, 4 }, "Command parameter not implemented" }, SAME, ERROR,
 	    "AUTH with an unknown mechanism" },
+	[REPLY_UNKNOWN_TOPIC] = { { 504, { 5, 5, 4 }, "Command parameter not implemented: HELP lists the topics" }, SAME,
+	    ERROR, "HELP with an unknown topic" },
 	[REPLY_BAD_PARAMETER_VALUE] = { { 504, { 5, 5, 4 }, "Command parameter not implemented" }, SAME, ERROR,
 	    "a parameter value that is not supported" },
 	[REPLY_CLOSED_TO_CLIENT] = { { 521, { 5, 3, 2 }, "Machine does not accept mail" }, SAME, CLOSES,

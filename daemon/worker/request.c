@@ -108,6 +108,21 @@ request_reset(struct session *s)
 	ask(s->auth_fd, &w);
 }
 
+int
+request_status(struct session *s, struct ipc_status_answer *answer)
+{
+	struct ipc_message got;
+	struct wire_out w;
+	int err;
+
+	wire_out_init(&w, datagram, sizeof(datagram));
+	ipc_put_empty(&w, IPC_STATUS);
+	if ((err = ask(s->auth_fd, &w)) != ERR_OK ||
+	    (err = hear(s->auth_fd, IPC_WORKER_FROM_AUTH, IPC_STATUS_ANSWER, &got)) != ERR_OK)
+		return err;
+	return ipc_get_status_answer(&got.body, answer) == ERR_OK ? ERR_OK : ERR_CLOSED;
+}
+
 static int
 ask_for_spool(struct session *s, bool *ok)
 {

@@ -19,6 +19,8 @@ int	request_sender(struct session *s, const struct ipc_sender *m, struct ipc_sen
 int	request_recipient(struct session *s, const struct ipc_recipient *m, struct ipc_recipient_answer *answer);
 void	request_reset(struct session *s);
 
+int	request_status(struct session *s, struct ipc_status_answer *answer);
+
 /* A new socket to a spool that was started again; waits at most wait_ms for it. ERR_TIMEOUT. */
 int	request_spool(struct session *s, uint64_t wait_ms);
 

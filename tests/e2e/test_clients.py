@@ -73,7 +73,7 @@ class Stored(postern.Case):
 class SelfSigned(Stored):
     @classmethod
     def options(cls):
-        return {'accounts': (BOB,), 'settings': {'limits.message_size': '8M'}}
+        return {'accounts': (BOB,), 'settings': {'log.level': 'debug'}}
 
     def curl(self, scheme, kind, *more, sent=None):
         sent, before = sent or message('curl'), self.before()
@@ -265,6 +265,27 @@ class SelfSigned(Stored):
         with socket.create_connection(('127.0.0.1', self.instance.port('submissions')), 5) as s:
             with self.assertRaises((ssl.SSLError, ConnectionError)):
                 c.wrap_socket(s, server_hostname=HOST)
+
+
+    def test_no_tickets_and_no_session_cache(self):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context, session = self.instance.context(version), None
+            for _ in range(2):
+                with socket.create_connection(('127.0.0.1', self.instance.port('submissions')), 5) as s:
+                    with context.wrap_socket(s, server_hostname=HOST, session=session) as t:
+                        t.recv(100)
+                        session = t.session
+                        self.assertFalse(session is not None and session.has_ticket, version)
+                        self.assertFalse(t.session_reused, version)
+
+    def test_zz_log(self):
+        """After all of the above: no secret in the log, though it is at debug level, and nothing that alarms."""
+        log = self.instance.log()
+        for secret in (PASSWORD, base64(PASSWORD), base64('\0%s\0%s' % (ALICE, PASSWORD))):
+            self.assertNotIn(secret, log)
+        self.assertNotRegex(log, r'level=(error|alarm)')
+        if not postern.IS_ROOT:
+            self.assertEqual(log.count('not started as root'), 1, 'said once')
 
 
 class Certificates(Stored):

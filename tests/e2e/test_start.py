@@ -7,10 +7,11 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import unittest
 
 sys.dont_write_bytecode = True
 import postern  # noqa: E402
-from postern import ALICE, SLOW, main, make_certificate, message, queue_id, wait_for  # noqa: E402
+from postern import ALICE, IS_ROOT, IS_SAN, SLOW, main, make_certificate, message, queue_id, wait_for  # noqa: E402
 
 
 class Refused(postern.Case):
@@ -126,6 +127,27 @@ class Refused(postern.Case):
 
     def test_registry_missing(self):
         self.with_changed(self.path('registry', 'registry.db'), os.unlink, r'registry')
+
+    @unittest.skipUnless(IS_ROOT, 'an ordinary user is not held to every part of the sandbox')
+    @unittest.skipIf(IS_SAN or not shutil.which('strace'), 'needs strace, and no sanitizers')
+    def test_kernel_without_landlock(self):
+        trial = subprocess.run(['strace', '-f', '-qq', '-o', '/dev/null', '/bin/true'], stderr=subprocess.PIPE)
+        if trial.returncode != 0:
+            self.skipTest('strace does not work here: %s' % trial.stderr.decode().strip())
+        call = 'landlock_create_ruleset'
+        i = self.instance
+        i.wrap = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=' + call, '-e', 'inject=%s:error=ENOSYS' % call]
+        try:
+            self.refused(r'(?i)landlock')
+            i.set(sandbox__require='off')
+            i.start()
+            with i.client('submission', login=ALICE) as c:
+                c.submit(message('without'))
+            self.assertRegex(i.log(), r'(?i)level=(warning|error|alarm).*landlock', 'it is named at start')
+            i.stop()
+        finally:
+            i.wrap = []
+            i.set(sandbox__require='on')
 
     def test_started_twice(self):
         i = self.instance

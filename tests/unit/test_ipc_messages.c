@@ -33,6 +33,10 @@ static struct ipc_recipient sent_recipient = {
 };
 static struct ipc_recipient_answer sent_recipient_answer = { .verdict = RECIPIENT_TOO_MANY };
 static struct ipc_spool_answer sent_spool_answer = { .ok = true };
+static struct ipc_status_answer sent_status_answer = {
+	.ok = true, .name = "alice@example.org", .sessions = 2, .sessions_max = 10, .recipients = 100, .message_size = 8388608,
+	.queued_messages = 3, .queued_octets = 1ULL << 40,
+};
 static struct ipc_grant sent_grant = {
 	.session = UINT64_MAX, .account = 5, .name = "alice@example.org",
 	.peer = { .family = 4, .octets = { 127, 0, 0, 1 }, .port = 1 }, .listener = LISTENER_PLAIN,
@@ -85,6 +89,7 @@ MESSAGE(sender_answer)
 MESSAGE(recipient)
 MESSAGE(recipient_answer)
 MESSAGE(spool_answer)
+MESSAGE(status_answer)
 MESSAGE(grant)
 MESSAGE(envelope_sender)
 MESSAGE(envelope_recipient)
@@ -165,6 +170,7 @@ static const struct row {
 	{ "recipient", IPC_RECIPIENT, put_recipient, again_recipient, RECIPIENT, { { 17, 15 } } },
 	{ "recipient_answer", IPC_RECIPIENT_ANSWER, put_recipient_answer, again_recipient_answer, 1, { { 0, RECIPIENT_UNAVAILABLE } } },
 	{ "spool_answer", IPC_SPOOL_ANSWER, put_spool_answer, again_spool_answer, 1, { { 0, 1 } } },
+	{ "status_answer", IPC_STATUS_ANSWER, put_status_answer, again_status_answer, 1 + 2 + 17 + 6 * 8, { { 0, 1 } } },
 	{ "grant", IPC_GRANT, put_grant, again_grant, 8 + 8 + 2 + 17 + NETADDR + 1, { { 54, LISTENER_PLAIN } } },
 	{ "envelope_sender", IPC_ENVELOPE_SENDER, put_envelope_sender, again_envelope_sender, 8 + 4 + SENDER + 8 + 1,
 	    { { 39, BODY_8BITMIME }, { 40, 1 }, { 41, DSN_RET_HDRS }, { 12 + SENDER + 8, 1 } } },
