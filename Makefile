@@ -4,6 +4,10 @@ PREFIX = /usr
 SBINDIR = $(PREFIX)/sbin
 LIBEXECDIR = $(PREFIX)/libexec/postern
 MANDIR = $(PREFIX)/share/man
+DOCDIR = $(PREFIX)/share/doc/postern
+UNITDIR = $(PREFIX)/lib/systemd/system
+COMPLETIONS = bash:bash-completion/completions/smtpadm zsh:zsh/vendor-completions/_smtpadm \
+    fish:fish/vendor_completions.d/smtpadm.fish
 CC = gcc
 SAN = 0
 
@@ -34,14 +38,16 @@ INC_daemon/master = -Icommon -Iipc -Isandbox -Idaemon/worker -Idaemon/master
 INC_auth = -Icommon -Iipc -Isandbox -Iauth
 INC_keys = -Icommon -Iipc -Isandbox -Ikeys
 INC_spool = -Icommon -Iipc -Isandbox -Ispool
-INC_admin = -Icommon -Isandbox -Iauth -Ispool -Iadmin
+INC_admin = -Icommon -Iipc -Isandbox -Iauth -Ispool -Iadmin
 INC_tests/unit = -Icommon -Iipc -Isandbox -Idaemon/worker -Idaemon/master -Iauth -Ikeys -Ispool -Iadmin -Itests/unit
 
 # One object list a program: what is not in it is not in the program.
-COMMON = buf wire str base64 mem io err log conf conf_load addr netaddr instance loop text
+COMMON = buf wire str base64 mem io err log log_line conf conf_certificate conf_load addr netaddr instance loop text
 COMMON_O = $(COMMON:%=common/%.o)
-IPC_O = ipc/ipc.o ipc/fields.o ipc/message_session.o ipc/message_spool.o ipc/message_keys.o ipc/message_plain.o
-SERVICE_O = ipc/service.o
+IPC_O = ipc/ipc.o ipc/fields.o ipc/message_session.o ipc/message_spool.o ipc/message_keys.o ipc/message_plain.o ipc/message_control.o \
+	ipc/message_queue.o
+SERVICE_O = ipc/service.o ipc/tally.o
+CONTROL_O = ipc/ipc.o ipc/fields.o ipc/message_control.o ipc/message_plain.o ipc/message_queue.o
 SANDBOX_O = sandbox/sandbox.o sandbox/seccomp.o sandbox/landlock.o sandbox/selftest.o sandbox/build_$(BUILD).o
 
 WORKER_O =
@@ -59,7 +65,7 @@ POSTERND = $(MASTER_O) $(WORKER_O) $(SANDBOX_O) $(IPC_O) $(COMMON_O)
 POSTERN_AUTH = $(AUTH_O) $(REGISTRY_O) $(SANDBOX_O) $(SERVICE_O) $(IPC_O) $(COMMON_O)
 POSTERN_KEYS = $(KEYS_O) $(SANDBOX_O) $(SERVICE_O) $(IPC_O) $(COMMON_O)
 POSTERN_SPOOL = $(SPOOL_O) $(SPOOLLIB_O) $(SANDBOX_O) $(SERVICE_O) $(IPC_O) $(COMMON_O)
-SMTPADM = $(ADMIN_O) $(REGISTRY_O) $(SPOOLLIB_O) $(COMMON_O)
+SMTPADM = $(ADMIN_O) $(REGISTRY_O) $(SPOOLLIB_O) $(CONTROL_O) $(COMMON_O)
 
 PROGRAMS = $(B)/posternd $(B)/postern-auth $(B)/postern-keys $(B)/postern-spool $(B)/smtpadm
 
@@ -84,12 +90,34 @@ $(B)/%/.folder:
 	@mkdir -p $(@D) && touch $@
 .PRECIOUS: $(B)/%/.folder $(B)/%.o
 
+# What `make install` puts where; `make uninstall` removes exactly that. MAILQ=1 adds the link bin/mailq.
 install: all
-	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOCDIR)
 	install -m 755 $(B)/posternd $(B)/smtpadm $(DESTDIR)$(SBINDIR)
 	install -m 755 $(B)/postern-auth $(B)/postern-keys $(B)/postern-spool $(DESTDIR)$(LIBEXECDIR)
-	install -m 644 man/*.5 $(DESTDIR)$(MANDIR)/man5
-	install -m 644 man/*.8 $(DESTDIR)$(MANDIR)/man8
+	for page in man/*.[1-8]; do \
+	    install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page#man/} || exit 1; done
+	for unit in service socket; do \
+	    sed 's,/usr/sbin/posternd,$(SBINDIR)/posternd,' etc/systemd/postern.$$unit >$(DESTDIR)$(UNITDIR)/postern.$$unit && \
+	    chmod 644 $(DESTDIR)$(UNITDIR)/postern.$$unit || exit 1; done
+	install -m 644 etc/postern.conf.sample README.md SECURITY.md LICENSE $(DESTDIR)$(DOCDIR)
+	for pair in $(COMPLETIONS); do \
+	    $(B)/smtpadm completion $${pair%%:*} >$(B)/completion.new 2>/dev/null || continue; \
+	    install -D -m 644 $(B)/completion.new $(DESTDIR)$(PREFIX)/share/$${pair#*:} || exit 1; done
+ifeq ($(MAILQ),1)
+	install -d $(DESTDIR)$(PREFIX)/bin
+	ln -sf $(SBINDIR)/smtpadm $(DESTDIR)$(PREFIX)/bin/mailq
+endif
+
+# Configuration, registry and spool stay.
+uninstall:
+	cd $(DESTDIR)$(SBINDIR) && rm -f posternd smtpadm
+	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DOCDIR)
+	for page in man/*.[1-8]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page#man/}; done
+	rm -f $(DESTDIR)$(UNITDIR)/postern.service $(DESTDIR)$(UNITDIR)/postern.socket
+	for pair in $(COMPLETIONS); do rm -f $(DESTDIR)$(PREFIX)/share/$${pair#*:}; done
+	test ! -L $(DESTDIR)$(PREFIX)/bin/mailq || test "$$(readlink $(DESTDIR)$(PREFIX)/bin/mailq)" != $(SBINDIR)/smtpadm || \
+	    rm $(DESTDIR)$(PREFIX)/bin/mailq
 
 clean:
 	rm -rf build
@@ -98,4 +126,4 @@ clean:
 
 include tests/tests.mk
 
-.PHONY: all install clean
+.PHONY: all install uninstall clean

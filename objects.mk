@@ -1,30 +1,35 @@
 # The objects of each program (and of the two libraries that smtpadm shares). One line or block a program.
 
 MASTER_O = daemon/master/main.o daemon/master/setup.o daemon/master/reload.o daemon/master/dispatch.o \
-	daemon/master/listeners.o daemon/master/services.o daemon/master/spawn.o daemon/master/pool.o daemon/master/clients.o
+	daemon/master/listeners.o daemon/master/activation.o daemon/master/notify.o daemon/master/services.o daemon/master/spawn.o daemon/master/pool.o daemon/master/clients.o daemon/master/watch.o \
+	daemon/master/control.o daemon/master/unshared.o
 
 WORKER_O = daemon/worker/worker.o daemon/worker/sandbox_table.o daemon/worker/session.o daemon/worker/command.o \
 	daemon/worker/conn.o daemon/worker/line.o daemon/worker/path.o daemon/worker/body.o daemon/worker/reply.o \
 	daemon/worker/request.o daemon/worker/passage.o daemon/worker/cmd_auth.o daemon/worker/cmd_bdat.o daemon/worker/cmd_data.o daemon/worker/cmd_ehlo.o \
 	daemon/worker/cmd_help.o daemon/worker/cmd_mail.o daemon/worker/cmd_noop.o daemon/worker/cmd_path.o \
 	daemon/worker/cmd_quit.o daemon/worker/cmd_rcpt.o daemon/worker/cmd_rset.o daemon/worker/cmd_starttls.o \
-	daemon/worker/cmd_vrfy.o daemon/worker/tls.o daemon/worker/tls_context.o daemon/worker/provider.o
+	daemon/worker/cmd_vrfy.o daemon/worker/tls.o daemon/worker/tls_context.o daemon/worker/tls_names.o daemon/worker/provider.o \
+	daemon/worker/mime.o daemon/worker/mime_header.o daemon/worker/mime_name.o daemon/worker/mime_decode.o
 
-REGISTRY_O = auth/registry.o auth/store.o auth/open.o auth/owner.o auth/statements.o auth/schema.o auth/pattern.o auth/password.o
+REGISTRY_O = auth/registry.o auth/credential.o auth/ban.o auth/change.o auth/store.o auth/open.o auth/owner.o auth/statements.o auth/schema.o auth/pattern.o auth/password.o
 
 AUTH_O = auth/main.o auth/status.o auth/usage.o auth/control.o auth/session.o auth/login.o auth/verdict.o auth/transaction.o auth/link.o auth/hashers.o auth/hasher.o \
-    auth/queue.o auth/counters.o auth/remember.o auth/deadlines.o auth/profile.o
+    auth/queue.o auth/counters.o auth/remember.o auth/deadlines.o auth/throttle.o auth/bans.o auth/writer.o auth/rehash.o auth/profile.o
 
 KEYS_O = keys/main.o keys/load.o keys/judge.o keys/sign.o keys/serve.o keys/profile.o
 
-SPOOLLIB_O = spool/name.o spool/format.o spool/message_file.o spool/layout.o spool/walk.o spool/lock.o
+SPOOLLIB_O = spool/name.o spool/format.o spool/message_file.o spool/layout.o spool/walk.o spool/lock.o \
+	spool/removal.o spool/transaction.o spool/folder_sync.o
 
 SPOOL_O = spool/main.o spool/serve.o spool/link.o spool/session.o spool/message.o spool/assembly.o spool/header.o \
-	spool/mailbox_list.o spool/envelope.o spool/transaction.o spool/folder_sync.o spool/pool.o spool/id.o spool/outcome.o \
+	spool/mailbox_list.o spool/envelope.o spool/pool.o spool/id.o spool/outcome.o spool/waiting.o spool/control.o \
 	spool/room.o spool/recover.o spool/profile.o
 
 ADMIN_O = admin/main.o admin/admin.o admin/command.o admin/out.o admin/json.o admin/show.o admin/secret.o \
-    admin/people.o admin/certificate.o admin/confedit.o admin/conffile.o admin/check.o admin/process.o \
+    admin/people.o admin/certificate.o admin/certificate_read.o admin/cmd_tls.o admin/confedit.o admin/conffile.o admin/check.o admin/process.o \
     admin/filter.o admin/queue.o admin/setup_conf.o admin/setup_files.o admin/selftest_running.o admin/cmd_setup.o \
     admin/cmd_account.o admin/cmd_account_show.o admin/cmd_sender.o admin/cmd_config.o admin/cmd_queue.o \
-    admin/cmd_queue_show.o admin/cmd_status.o admin/cmd_selftest.o
+    admin/cmd_queue_show.o admin/cmd_queue_remove.o admin/cmd_queue_summary.o admin/matches.o admin/spool_control.o \
+    admin/cmd_mailq.o admin/cmd_completion.o admin/cmd_clientconfig.o admin/cmd_status.o \
+    admin/control.o admin/cmd_session.o admin/cmd_pause.o admin/cmd_metrics.o admin/cmd_selftest.o

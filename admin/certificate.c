@@ -86,7 +86,8 @@ is_kind_known(EVP_PKEY *pkey)
 	if (EVP_PKEY_is_a(pkey, "RSA"))
 		return EVP_PKEY_get_bits(pkey) >= 2048;
 	return EVP_PKEY_is_a(pkey, "EC") && EVP_PKEY_get_group_name(pkey, group, sizeof(group), &n) == 1 &&
-	    (strcmp(group, "prime256v1") == 0 || strcmp(group, "secp384r1") == 0);
+	    (strcmp(group, "prime256v1") == 0 || strcmp(group, "secp384r1") == 0 ||
+	    strcmp(group, "secp521r1") == 0);
 }
 
 static void
@@ -96,7 +97,7 @@ doubt(struct certificate_facts *facts, const X509 *leaf, const char *hostname)
 		snprintf(facts->warning, sizeof(facts->warning), "the certificate has expired");
 	else if (X509_cmp_current_time(X509_get0_notBefore(leaf)) > 0)
 		snprintf(facts->warning, sizeof(facts->warning), "the certificate is not valid yet");
-	else if (X509_check_host((X509 *)leaf, hostname, 0, 0, NULL) != 1)
+	else if (hostname != NULL && X509_check_host((X509 *)leaf, hostname, 0, 0, NULL) != 1)
 		snprintf(facts->warning, sizeof(facts->warning), "the certificate does not name %.255s", hostname);
 }
 
@@ -111,7 +112,7 @@ certificate_check(const struct buf *chain, const struct buf *key, const char *ho
 	if ((leaf = read_chain(chain, facts)) == NULL || (pkey = read_key(key, facts)) == NULL)
 		goto out;
 	if (!is_kind_known(pkey)) {
-		fail(facts, "the key is none of RSA (2048 bits or more), ECDSA P-256, ECDSA P-384");
+		fail(facts, "the key is none of RSA (2048 bits or more), ECDSA P-256, P-384, P-521");
 		goto out;
 	}
 	if (X509_check_private_key(leaf, pkey) != 1) {

@@ -15,7 +15,7 @@ struct certificate_facts {
 
 /*
  * Whether a chain and a key, both PEM, belong together and are of a kind that postern-keys signs with (RSA, ECDSA
- * P-256 or P-384). ERR_SYNTAX with facts->why.
+ * P-256, P-384 or P-521). The hostname, unless NULL, is one that it should name. ERR_SYNTAX with facts->why.
  */
 int certificate_check(
     const struct buf *chain, const struct buf *key, const char *hostname, struct certificate_facts *facts);

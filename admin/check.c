@@ -49,33 +49,66 @@ read_key(const char *path, struct buf *key)
 	return err == ERR_OK ? EX_OK : fault(path, NULL, "the private key can't be read");
 }
 
+/* Certificates are public, and certbot's are links: they are followed, as posternd does. */
+static int
+read_chain(const char *path, struct buf *chain)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err = fd >= 0 ? ERR_OK : io_error();
+
+	if (err == ERR_OK)
+		err = io_read_all(fd, chain);
+	else if (errno == EACCES)
+		return out_fail(EX_NOPERM, "not_allowed", "%s: the certificate can't be read by you", path);
+	io_close(&fd);
+	if (err == ERR_OK)
+		return EX_OK;
+	out_fix("smtpadm setup --self-signed, or smtpadm setup --cert FILE --key FILE");
+	return out_fail(EX_CONFIG, "configuration", "%s: the certificate can't be read: %s", path, err_text(err));
+}
+
+int
+check_pair(const struct admin *a, const struct conf_pair *p, struct buf *chain, struct certificate_facts *facts,
+    const char *hostname)
+{
+	char chain_path[PATH_MAX], key_path[PATH_MAX];
+	struct buf key;
+	int code;
+
+	if (instance_file(&a->in, p->certificate, chain_path) != ERR_OK || instance_file(&a->in, p->key, key_path) != ERR_OK)
+		return out_fail(EX_CONFIG, "configuration", "%s or %s is too long", p->certificate_setting, p->key_setting);
+	if ((code = read_chain(chain_path, chain)) != EX_OK)
+		return code;
+	buf_init(&key, CERTIFICATE_FILE_MAX);
+	if ((code = read_key(key_path, &key)) == EX_OK && certificate_check(chain, &key, hostname, facts) != ERR_OK)
+		code = out_fail(EX_CONFIG, "configuration", "%s and %s: %s", chain_path, key_path, facts->why);
+	buf_wipe(&key);
+	return code;
+}
+
+static int
+worse(int a, int b)
+{
+	return a == EX_CONFIG || b == EX_OK ? a : b;
+}
+
 int
 check_certificate(const struct admin *a, const struct conf *c)
 {
-	char chain_path[PATH_MAX], key_path[PATH_MAX];
 	struct certificate_facts facts;
-	struct buf chain, key;
-	int code = EX_OK, err;
+	struct conf_pair pair;
+	struct buf chain;
+	int code = EX_OK;
 
-	buf_init(&chain, CERTIFICATE_FILE_MAX);
-	buf_init(&key, CERTIFICATE_FILE_MAX);
-	if (instance_file(&a->in, c->tls_certificate, chain_path) != ERR_OK ||
-	    instance_file(&a->in, c->tls_key, key_path) != ERR_OK)
-		return out_fail(EX_CONFIG, "configuration", "tls.certificate or tls.key is too long");
-	if ((err = io_read_file(chain_path, &chain)) != ERR_OK && !(err == ERR_SYSTEM && errno == EACCES)) {
-		out_fix("smtpadm setup --self-signed, or smtpadm setup --cert FILE --key FILE");
-		code = out_fail(
-		    EX_CONFIG, "configuration", "%s: the certificate can't be read: %s", chain_path, err_text(err));
-	} else if (err != ERR_OK) {
-		code = out_fail(EX_NOPERM, "not_allowed", "%s: the certificate can't be read by you", chain_path);
-	} else if ((code = read_key(key_path, &key)) == EX_OK) {
-		if (certificate_check(&chain, &key, c->hostname, &facts) != ERR_OK)
-			code = out_fail(EX_CONFIG, "configuration", "%s and %s: %s", chain_path, key_path, facts.why);
-		else if (facts.warning[0] != 0)
-			out_warn("%s: %s", chain_path, facts.warning);
+	for (size_t i = 0; conf_pair(c, i, &pair); i++) {
+		int found;
+
+		buf_init(&chain, CERTIFICATE_FILE_MAX);
+		found = check_pair(a, &pair, &chain, &facts, i == 0 ? c->hostname : NULL);
+		if (found == EX_OK && facts.warning[0] != 0)
+			out_warn("%s: %s", pair.certificate, facts.warning);
+		buf_free(&chain);
+		code = worse(code, found);
 	}
-	buf_free(&chain);
-	buf_wipe(&key);
 	return code;
 }
 
@@ -117,12 +150,6 @@ check_folder(const char *path, mode_t forbidden, uid_t owner)
 		    (unsigned)st.st_uid, (unsigned)owner);
 	}
 	return EX_OK;
-}
-
-static int
-worse(int a, int b)
-{
-	return a == EX_CONFIG || b == EX_OK ? a : b;
 }
 
 int

@@ -4,13 +4,23 @@
 #include "admin.h"
 #include "conf.h"
 
+struct buf;
+struct certificate_facts;
+
 /*
  * Looks at what a configuration relies on: certificate and key (they match; the key is readable by its owner
  * only), the folders with their owners and modes. Says each fault and returns 0, 78, or 77 when the admin may not
  * look.
  */
 int	check_instance(const struct admin *a, const struct conf *c);
-/* Certificate and key alone. */
+/* Certificates and keys alone. */
 int	check_certificate(const struct admin *a, const struct conf *c);
+
+/*
+ * One pair: its files can be read, the key by its owner only, and belong together. Says what is not so and returns 0, 78 or 77.
+ * The chain, an empty buffer, gets its text; the hostname (or NULL) is one that it should name.
+ */
+int	check_pair(const struct admin *a, const struct conf_pair *p, struct buf *chain, struct certificate_facts *facts,
+	    const char *hostname);
 
 #endif

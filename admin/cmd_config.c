@@ -19,6 +19,8 @@
 static const char *const listener_keys[] = { "kind", "address", "networks" };
 #define NLISTENER_KEYS (sizeof(listener_keys) / sizeof(listener_keys[0]))
 
+static const char *const certificate_keys[] = { "certificate", "key" };
+
 static const char *const type_names[] = {
 	[CONF_TEXT] = "text", [CONF_HOSTNAME] = "hostname", [CONF_NUMBER] = "number", [CONF_SIZE] = "size",
 	[CONF_DURATION] = "duration", [CONF_BOOL] = "on|off", [CONF_WORD] = "word",
@@ -49,6 +51,20 @@ parse_listener_key(const char *name, struct key *k)
 }
 
 static int
+parse_certificate_key(const char *name, struct key *k)
+{
+	const char *start = name + strlen("certificate."), *dot = strrchr(start, '.');
+
+	if (dot == NULL || dot == start || str_copy(k->word, sizeof(k->word), dot + 1, strlen(dot + 1)) != ERR_OK ||
+	    str_fmt(k->section, sizeof(k->section), "certificate %.*s", (int)(dot - start), start) != ERR_OK ||
+	    strcspn(k->section, "[]\n\r;") != strlen(k->section) ||
+	    (strcmp(k->word, certificate_keys[0]) != 0 && strcmp(k->word, certificate_keys[1]) != 0))
+		return out_fail(EX_USAGE, "unknown_key",
+		    "a certificate's keys are certificate.NAME.certificate and certificate.NAME.key");
+	return EX_OK;
+}
+
+static int
 parse_key(const char *name, struct key *k)
 {
 	const char *dot, *nearest;
@@ -57,6 +73,8 @@ parse_key(const char *name, struct key *k)
 	out_fix("smtpadm config explain");
 	if (strncmp(name, "listener.", 9) == 0)
 		return parse_listener_key(name, k);
+	if (strncmp(name, "certificate.", 12) == 0)
+		return parse_certificate_key(name, k);
 	if ((k->setting = conf_find(name)) == NULL) {
 		if ((nearest = conf_nearest(name)) != NULL)
 			return out_fail(
@@ -73,9 +91,19 @@ parse_key(const char *name, struct key *k)
 static const struct conf_listener *
 find_listener(const struct conf *c, const struct key *k)
 {
-	for (size_t i = 0; i < c->nlisteners; i++)
+	for (size_t i = 0; strncmp(k->section, "listener ", 9) == 0 && i < c->nlisteners; i++)
 		if (strcmp(c->listeners[i].name, k->section + strlen("listener ")) == 0)
 			return &c->listeners[i];
+	return NULL;
+}
+
+/* The file that a key of a [certificate NAME] names, or NULL. */
+static const char *
+find_certificate_value(const struct conf *c, const struct key *k)
+{
+	for (size_t i = 0; strncmp(k->section, "certificate ", 12) == 0 && i < c->ncertificates; i++)
+		if (strcmp(c->certificates[i].name, k->section + strlen("certificate ")) == 0)
+			return strcmp(k->word, "key") == 0 ? c->certificates[i].key : c->certificates[i].certificate;
 	return NULL;
 }
 
@@ -149,14 +177,22 @@ cmd_config_show(struct admin *a)
 	}
 	for (size_t i = 0; i < c.nlisteners; i++)
 		show_listener(&c.listeners[i]);
+	for (size_t i = 0; i < c.ncertificates; i++) {
+		struct conf_pair pair;
+
+		if (conf_pair(&c, i + 1, &pair)) {
+			show(pair.certificate_setting, pair.certificate, NULL);
+			show(pair.key_setting, pair.key, NULL);
+		}
+	}
 	return EX_OK;
 }
 
 static int
-no_listener(const struct key *k)
+no_section(const struct key *k)
 {
 	out_fix("smtpadm config show");
-	return out_fail(EX_NOUSER, "no_listener", "there is no [%s]", k->section);
+	return out_fail(EX_NOUSER, k->section[0] == 'c' ? "no_certificate" : "no_listener", "there is no [%s]", k->section);
 }
 
 int
@@ -164,6 +200,7 @@ cmd_config_get(struct admin *a)
 {
 	static struct conf c;
 	const struct conf_listener *l;
+	const char *file;
 	char value[1024];
 	struct key k;
 	int code;
@@ -175,8 +212,10 @@ cmd_config_get(struct admin *a)
 		conf_put_value(value, &c, k.setting);
 	else if ((l = find_listener(&c, &k)) != NULL)
 		put_listener_value(value, l, k.word);
+	else if ((file = find_certificate_value(&c, &k)) != NULL)
+		str_fmt(value, sizeof(value), "%s", file);
 	else
-		return no_listener(&k);
+		return no_section(&k);
 	if (out_is_json())
 		show(a->words[0], value, k.setting != NULL ? k.setting->fallback : NULL);
 	else
@@ -288,7 +327,7 @@ explain(const struct conf_setting *s)
 }
 
 static void
-explain_listeners(void)
+explain_sections(void)
 {
 	static const struct conf_setting rows[] = {
 		{ .name = "listener.NAME.kind", .type = CONF_TEXT, .fallback = "NAME",
@@ -297,6 +336,10 @@ explain_listeners(void)
 		    .help = "ADDRESS:PORT to listen on, such as 0.0.0.0:587 or [::]:587." },
 		{ .name = "listener.NAME.networks", .type = CONF_TEXT, .fallback = "",
 		    .help = "For kind plain: local networks that may come, beside loopback." },
+		{ .name = "certificate.NAME.certificate", .type = CONF_TEXT, .fallback = "tls/NAME.pem",
+		    .help = "File of a certificate and its chain for further names, chosen by SNI." },
+		{ .name = "certificate.NAME.key", .type = CONF_TEXT, .fallback = "tls/NAME-key.pem",
+		    .help = "File of its private key, readable by its owner only." },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -318,13 +361,13 @@ cmd_config_explain(struct admin *a)
 		if (k.setting != NULL)
 			explain(k.setting);
 		else
-			explain_listeners();
+			explain_sections();
 		return EX_OK;
 	}
 	s = conf_settings(&n);
 	for (size_t i = 0; i < n; i++)
 		explain(&s[i]);
-	explain_listeners();
+	explain_sections();
 	return EX_OK;
 }
 

@@ -7,9 +7,8 @@
 #include <string.h>
 
 #include "err.h"
-#include "filter.h"
+#include "matches.h"
 #include "out.h"
-#include "queue.h"
 #include "show.h"
 #include "str.h"
 
@@ -17,91 +16,6 @@ static const struct table_column columns[] = {
 	{ "ID", false, 0 }, { "AGE", true, 0 }, { "SIZE", true, 0 }, { "STATE", false, 0 }, { "SENDER", false, 12 },
 	{ "RECIPIENTS", false, 12 },
 };
-
-/* What matched, in the order of the ids. */
-struct matches {
-	struct filter		 filter;
-	struct queue_message	*list;
-	size_t			 n, size;
-	bool			 keep, verify;
-	size_t			 corrupt;
-};
-
-static int
-keep(struct matches *ms, struct queue_message *m)
-{
-	struct queue_message *grown;
-
-	if (ms->n == ms->size) {
-		ms->size = ms->size != 0 ? ms->size * 2 : 64;
-		if ((grown = realloc(ms->list, ms->size * sizeof(*grown))) == NULL)
-			return ERR_NOMEM;
-		ms->list = grown;
-	}
-	ms->list[ms->n++] = *m;
-	return ERR_OK;
-}
-
-/* Outside failed/, where corrupt files are set aside, one is news. */
-static void
-complain(struct matches *ms, const struct queue_message *m, int err)
-{
-	ms->corrupt++;
-	out_fix("smtpadm queue list --state failed");
-	out_fail(
-	    EX_DATAERR, "corrupt", "the message file %s/%s: %s", spool_folder_name(m->folder), m->file, err_text(err));
-}
-
-static int
-visit(const struct spool_entry *e, void *arg)
-{
-	struct matches *ms = arg;
-	struct queue_message m;
-	int err;
-
-	queue_read(e, &m);
-	if (m.err == ERR_NOMEM)
-		return ERR_NOMEM;
-	if (!filter_matches(&ms->filter, &m)) {
-		queue_free(&m);
-		return 0;
-	}
-	if (m.err != ERR_OK && m.folder != SPOOL_FAILED)
-		complain(ms, &m, m.err);
-	else if (ms->verify && m.err == ERR_OK && (err = spool_verify(e->fd)) != ERR_OK)
-		complain(ms, &m, err);
-	if (ms->keep) {
-		if ((err = keep(ms, &m)) != ERR_OK)
-			queue_free(&m);
-		return err;
-	}
-	ms->n++;
-	queue_free(&m);
-	return 0;
-}
-
-static int
-find(struct admin *a, struct matches *ms)
-{
-	struct spool_dirs d;
-	int code, err;
-
-	if ((code = filter_open(&ms->filter, a)) != EX_OK || (code = queue_open(a, &d)) != EX_OK)
-		return code;
-	if ((err = spool_walk(&d, visit, ms)) != ERR_OK)
-		code = out_fail(admin_code(err), admin_name(err), "the spool can't be read: %s", err_text(err));
-	spool_close(&d);
-	return code;
-}
-
-/* 0, 1 when filters matched nothing, 65 when something is corrupt. */
-static int
-verdict(const struct matches *ms)
-{
-	if (ms->corrupt != 0)
-		return EX_DATAERR;
-	return ms->n == 0 && ms->filter.any ? EX_NO : EX_OK;
-}
 
 static int
 by_age(const void *x, const void *y)
@@ -193,7 +107,7 @@ cmd_queue_list(struct admin *a)
 
 	if ((code = parse_order(a, &compare, &limit)) != EX_OK)
 		return code;
-	code = find(a, &ms);
+	code = matches_find(&ms, a);
 	if (ms.n != 0)
 		qsort(ms.list, ms.n, sizeof(ms.list[0]), compare);
 	table_open(&t, columns, sizeof(columns) / sizeof(columns[0]));
@@ -204,15 +118,14 @@ cmd_queue_list(struct admin *a)
 			else
 				add_row(&t, &ms.list[i], a->time);
 		}
-		queue_free(&ms.list[i]);
 	}
 	table_print(&t);
-	free(ms.list);
+	matches_free(&ms);
 	if (code != EX_OK)
 		return code;
 	if (ms.n == 0)
 		out_say("no message%s", ms.filter.any ? " matches" : " is in the queue");
-	return verdict(&ms);
+	return matches_verdict(&ms);
 }
 
 static int
@@ -220,7 +133,7 @@ count(struct admin *a, bool verify)
 {
 	struct matches ms = { .verify = verify };
 	struct json j;
-	int code = find(a, &ms);
+	int code = matches_find(&ms, a);
 
 	if (code != EX_OK)
 		return code;
@@ -235,7 +148,7 @@ count(struct admin *a, bool verify)
 	} else {
 		printf("%zu\n", ms.n);
 	}
-	return verdict(&ms);
+	return matches_verdict(&ms);
 }
 
 int

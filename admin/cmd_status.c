@@ -1,28 +1,45 @@
 /*
- * smtpadm status and reload: the running daemon, by its pid file and /proc. Runs with the admin's rights.
+ * smtpadm status: the running daemon, by its pid file, /proc and, for those who may ask it, its control socket. Runs with the admin's
+ * rights.
  */
 #include "command.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "check.h"
 #include "conf.h"
+#include "control.h"
 #include "err.h"
+#include "io.h"
 #include "netaddr.h"
 #include "out.h"
 #include "people.h"
 #include "process.h"
 #include "queue.h"
+#include "show.h"
 #include "spool.h"
 
 struct figures {
 	bool	running;
 	pid_t	pid;
 	size_t	accounts, disabled, queued, failed;
+	bool	is_live;			/* the daemon itself has said: */
+	struct ipc_control_status live;
 };
+
+/* What only the daemon knows; it tells root and the instance's owner. */
+static void
+ask(const struct admin *a, struct figures *f)
+{
+	static struct control c;
+	struct ipc_message m;
+
+	if (control_connect(&c, a) != ERR_OK || control_ask_empty(&c, IPC_CONTROL_STATUS) != EX_OK ||
+	    control_hear(&c, IPC_CONTROL_STATUS_ANSWER, &m) != EX_OK)
+		return;
+	f->is_live = ipc_get_control_status(&m.body, &f->live) == ERR_OK;
+	control_close(&c);
+}
 
 static int
 count_account(const struct registry_account *account, void *arg)
@@ -55,6 +72,8 @@ gather(struct admin *a, struct figures *f)
 
 	*f = (struct figures){ .running = false };
 	f->running = process_find_master(a, &f->pid);
+	if (f->running)
+		ask(a, f);
 	if ((code = people_open(a, false, &r)) != EX_OK)
 		return code;
 	if ((err = registry_walk_accounts(r, count_account, f)) != ERR_OK)
@@ -67,6 +86,53 @@ gather(struct admin *a, struct figures *f)
 		code = out_fail(admin_code(err), admin_name(err), "the spool can't be read: %s", err_text(err));
 	spool_close(&d);
 	return code;
+}
+
+static void
+report_live_json(struct json *j, const struct ipc_control_status *s)
+{
+	json_put_u64(j, "uptime", s->uptime_ms / 1000);
+	json_put_u64(j, "config_age", s->loaded_ms / 1000);
+	json_put_u64(j, "sessions", s->sessions);
+	json_put_u64(j, "sessions_max", s->max);
+	json_put_u64(j, "refusing", s->refusing);
+	json_put_u64(j, "workers_idle", s->idle);
+	json_put_bool(j, "accepting", s->accepting);
+	json_put_bool(j, "paused", s->paused);
+	json_put_str(j, "paused_reason", s->paused ? s->reason : NULL);
+	json_put_bool(j, "draining", s->draining);
+	json_open(j, "services", '[');
+	for (size_t i = 0; i < s->nservices; i++) {
+		json_open(j, NULL, '{');
+		json_put_str(j, "name", s->services[i].name);
+		if (s->services[i].pid != 0)
+			json_put_u64(j, "pid", s->services[i].pid);
+		else
+			json_put_str(j, "pid", NULL);
+		json_put_bool(j, "ready", s->services[i].ready);
+		json_put_u64(j, "restarts", s->services[i].restarts);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
+static void
+report_live(const struct ipc_control_status *s)
+{
+	char age[40];
+
+	out_print("uptime      %s\n", show_age(age, io_now_us() - s->uptime_ms * 1000));
+	out_print("sessions    %u of %llu, %u spare workers%s\n", (unsigned)s->sessions, (unsigned long long)s->max,
+	    (unsigned)s->idle, s->accepting ? "" : "; new clients wait");
+	for (size_t i = 0; i < s->nservices; i++)
+		out_print("service     %s, %s %u, started again %llu times\n", s->services[i].name,
+		    s->services[i].ready ? "ready, pid" : "NOT READY, pid", (unsigned)s->services[i].pid,
+		    (unsigned long long)s->services[i].restarts);
+	if (s->paused)
+		out_print("submission  PAUSED%s%s (%sresume submission)\n", s->reason[0] != 0 ? ": " : "", s->reason,
+		    out_program());
+	if (s->draining)
+		out_print("submission  DRAINING: ends with the last session\n");
 }
 
 static void
@@ -95,6 +161,8 @@ report_json(const struct figures *f, const struct conf *c)
 	json_put_u64(&j, "disabled", f->disabled);
 	json_put_u64(&j, "queued", f->queued);
 	json_put_u64(&j, "failed", f->failed);
+	if (f->is_live)
+		report_live_json(&j, &f->live);
 	json_end(&j, stdout);
 }
 
@@ -117,6 +185,8 @@ cmd_status(struct admin *a)
 	else
 		out_print("posternd    not running (posternd%s%s starts it)\n", a->in.root[0] != 0 ? " --root " : "",
 		    a->in.root);
+	if (f.is_live)
+		report_live(&f.live);
 	out_print("hostname    %s\n", c.hostname);
 	for (size_t i = 0; i < c.nlisteners; i++)
 		out_print("listener    %s %s\n", netaddr_put(text, &c.listeners[i].address),
@@ -126,33 +196,4 @@ cmd_status(struct admin *a)
 	if (f.failed != 0)
 		out_print("failed      %zu (%squeue list --state failed)\n", f.failed, out_program());
 	return f.running ? EX_OK : EX_NO;
-}
-
-int
-cmd_reload(struct admin *a)
-{
-	static struct conf c;
-	struct json j;
-	pid_t pid;
-	int code;
-
-	if ((code = admin_load_conf(a, &c)) != EX_OK || (code = check_instance(a, &c)) != EX_OK)
-		return code;
-	if (!process_find_master(a, &pid)) {
-		out_fix("posternd%s%s", a->in.root[0] != 0 ? " --root " : "", a->in.root);
-		return out_fail(EX_UNAVAILABLE, "not_running", "posternd does not run, so there is nothing to reload");
-	}
-	if (!a->dry_run && kill(pid, SIGHUP) != 0)
-		return out_fail(errno == EPERM ? EX_NOPERM : EX_OSERR, errno == EPERM ? "not_allowed" : "system",
-		    "posternd (pid %d): %s", (int)pid, err_text(ERR_SYSTEM));
-	if (out_is_json()) {
-		json_begin(&j);
-		json_put_str(&j, "action", "reloaded");
-		json_put_u64(&j, "pid", (uint64_t)pid);
-		json_put_bool(&j, "dry_run", a->dry_run);
-		json_end(&j, stdout);
-	}
-	out_say("posternd (pid %d) %s; its log says what came of it", (int)pid, a->dry_run ? "would be told to reload" :
-	    "was told to reload");
-	return EX_OK;
 }

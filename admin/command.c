@@ -48,6 +48,9 @@ const struct option command_options[OPT_COUNT] = {
 	[OPT_HEADERS] = { "headers", 0, NULL, false, "the header of the message" },
 	[OPT_BODY] = { "body", 0, NULL, false, "the body of the message" },
 	[OPT_ENVELOPE] = { "envelope", 0, NULL, false, "the envelope" },
+	[OPT_FOR] = { "for", 0, "thunderbird|ios|msmtp|postfix|printer|autoconfig", false, "for this program only" },
+	[OPT_PEER] = { "peer", 0, "NET", true, "clients of this address or network" },
+	[OPT_REASON] = { "reason", 0, "TEXT", false, "why, for the log" },
 };
 
 #define PASSWORD_OPTIONS (OPT(STDIN) | OPT(GENERATE) | OPT(HASH_STDIN))
@@ -60,7 +63,16 @@ static const struct command commands[] = {
 	{ "status", NULL, cmd_status, 0, 0, 0, "",
 	    "Whether the service runs, where it listens, accounts and queue. 1 when it does not run." },
 	{ "reload", NULL, cmd_reload, 0, 0, 0, "",
-	    "Checks the configuration, then puts it in force for new sessions." },
+	    "Puts the configuration in force for new sessions, or says why not." },
+	{ "pause", "submission", cmd_pause_submission, 0, 0, OPT(REASON), "",
+	    "Answers new sessions with 421 until resume, or until the service ends; running ones go on." },
+	{ "resume", "submission", cmd_resume_submission, 0, 0, 0, "", "The opposite of pause." },
+	{ "drain", NULL, cmd_drain, 0, 0, 0, "", "Accepts no session any more; the service ends with the last one." },
+	{ "session", "list", cmd_session_list, 0, 0, OPT(ACCOUNT) | OPT(PEER), "",
+	    "Who is connected. 1 when a filter matches none." },
+	{ "session", "kill", cmd_session_kill, 0, 1, OPT(ACCOUNT), "[SESSION]",
+	    "Ends a session, or all of an account: 421, and after 5 seconds by force." },
+	{ "metrics", NULL, cmd_metrics, 0, 0, 0, "", "The service's counters for Prometheus." },
 	{ "account", "add", cmd_account_add, 1, 1, PASSWORD_OPTIONS, "ACCOUNT",
 	    "Adds an account, which may send as its own address." },
 	{ "account", "list", cmd_account_list, 0, 0, 0, "", "All accounts." },
@@ -73,6 +85,8 @@ static const struct command commands[] = {
 	{ "account", "enable", cmd_account_enable, 1, 1, 0, "ACCOUNT", "The opposite of disable." },
 	{ "account", "passwd", cmd_account_passwd, 1, 1, PASSWORD_OPTIONS, "ACCOUNT",
 	    "Gives the account a new password." },
+	{ "account", "clientconfig", cmd_account_clientconfig, 1, 1, OPT(FOR), "ACCOUNT",
+	    "What to enter in mail programs, or the file that one reads; never a password." },
 	{ "sender", "add", cmd_sender_add, 2, MANY, 0, "ACCOUNT PATTERN...",
 	    "Lets an account send as user@domain, *@domain, user+*@domain or <>." },
 	{ "sender", "list", cmd_sender_list, 0, 1, 0, "[ACCOUNT]", "The senders of one account, or of all." },
@@ -86,9 +100,18 @@ static const struct command commands[] = {
 	    "What a setting is for, its default and its bounds." },
 	{ "config", "check", cmd_config_check, 0, 0, 0, "",
 	    "Checks the file, certificate and key, modes and folders. 78 when something is wrong." },
+	{ "tls", "show", cmd_tls_show, 0, 0, 0, "", "The certificates: their names, issuer, key and days left." },
+	{ "tls", "check", cmd_tls_check, 0, 0, 0, "",
+	    "Checks pairs, chains, names and modes. 1 when clients will not like one, or less than 21 days are left." },
+	{ "tls", "reload", cmd_tls_reload, 0, 1, OPT(CERT) | OPT(KEY), "[NAME]",
+	    "Puts renewed certificates in force; with --cert and --key copies a pair into place before." },
 	{ "queue", "list", cmd_queue_list, 0, 0, OPTIONS_FILTER | OPT(LIMIT) | OPT(SORT), "FILTER...",
 	    "The messages that match. 1 when a filter matches none." },
 	{ "queue", "count", cmd_queue_count, 0, 0, OPTIONS_FILTER, "FILTER...", "How many messages match." },
+	{ "queue", "summary", cmd_queue_summary, 0, 0, OPTIONS_FILTER, "FILTER...",
+	    "Messages and octets by state, account and recipients' domain." },
+	{ "queue", "remove", cmd_queue_remove, 0, MANY, OPTIONS_FILTER, "[ID...] FILTER...",
+	    "Removes messages for good. Asks; without a terminal, more than one needs --yes." },
 	{ "queue", "show", cmd_queue_show, 1, 1, 0, "ID", "What is known of a message." },
 	{ "queue", "cat", cmd_queue_cat, 1, 1, OPT(HEADERS) | OPT(BODY) | OPT(ENVELOPE), "ID",
 	    "A message as it stands in the spool: envelope, header and body, or the parts asked for." },
@@ -96,6 +119,9 @@ static const struct command commands[] = {
 	    "Reads messages whole and compares size and digest. 65 when one is corrupt." },
 	{ "selftest", "sandbox", cmd_selftest_sandbox, 0, 0, 0, "",
 	    "Proves each part of each program's sandbox, and looks at the running ones. 1 when a part is absent." },
+	{ "completion", "bash", cmd_completion_bash, 0, 0, 0, "", "A script for bash that completes these commands." },
+	{ "completion", "zsh", cmd_completion_zsh, 0, 0, 0, "", "The same for zsh." },
+	{ "completion", "fish", cmd_completion_fish, 0, 0, 0, "", "The same for fish." },
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -105,6 +131,12 @@ static const struct {
 	{ "ls", "list" }, { "rm", "remove" }, { "del", "remove" }, { "delete", "remove" }, { "drop", "remove" },
 	{ "create", "add" }, { "new", "add" }, { "user", "account" },
 };
+
+const struct command *
+command_row(size_t i)
+{
+	return i < NCOMMANDS ? &commands[i] : NULL;
+}
 
 static const char *
 meaning_of(const char *word)

@@ -33,6 +33,9 @@ struct option {
 
 extern const struct option command_options[OPT_COUNT];
 
+/* Row i of the table of commands, NULL behind the last. */
+const struct command *command_row(size_t i);
+
 /*
  * Finds the row for the leading words, synonyms included; *used is how many of them name it. Says what is wrong
  * and returns NULL when there is none.
@@ -45,6 +48,12 @@ int	command_help(const char *const *words, size_t nwords);
 int	cmd_setup(struct admin *a);
 int	cmd_status(struct admin *a);
 int	cmd_reload(struct admin *a);
+int	cmd_pause_submission(struct admin *a);
+int	cmd_resume_submission(struct admin *a);
+int	cmd_drain(struct admin *a);
+int	cmd_session_list(struct admin *a);
+int	cmd_session_kill(struct admin *a);
+int	cmd_metrics(struct admin *a);
 int	cmd_account_add(struct admin *a);
 int	cmd_account_list(struct admin *a);
 int	cmd_account_show(struct admin *a);
@@ -60,11 +69,22 @@ int	cmd_config_get(struct admin *a);
 int	cmd_config_set(struct admin *a);
 int	cmd_config_explain(struct admin *a);
 int	cmd_config_check(struct admin *a);
+int	cmd_tls_show(struct admin *a);
+int	cmd_tls_check(struct admin *a);
+int	cmd_tls_reload(struct admin *a);
 int	cmd_queue_list(struct admin *a);
 int	cmd_queue_count(struct admin *a);
+int	cmd_queue_summary(struct admin *a);
+int	cmd_queue_remove(struct admin *a);
 int	cmd_queue_show(struct admin *a);
 int	cmd_queue_cat(struct admin *a);
 int	cmd_queue_verify(struct admin *a);
 int	cmd_selftest_sandbox(struct admin *a);
+int	cmd_account_clientconfig(struct admin *a);
+int	cmd_completion_bash(struct admin *a);
+int	cmd_completion_zsh(struct admin *a);
+int	cmd_completion_fish(struct admin *a);
+/* What the program does when it is called by the name mailq. */
+int	cmd_mailq(struct admin *a);
 
 #endif

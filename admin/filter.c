@@ -72,7 +72,7 @@ filter_open(struct filter *f, const struct admin *a)
 	    OPT_OLDER, OPT_NEWER, OPT_SIZE };
 	int code;
 
-	*f = (struct filter){ .a = a, .now_us = io_now_us(), .smaller = UINT64_MAX };
+	*f = (struct filter){ .a = a, .now_us = io_now_us(), .smaller = UINT64_MAX, .any = a->nwords != 0 };
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
 		f->any = f->any || admin_has(a, ids[i]);
 	if (!f->any && !admin_has(a, OPT_ALL)) {
@@ -112,13 +112,23 @@ matches_recipient(const struct filter *f, enum option_id id, const struct spool_
 	return false;
 }
 
+static bool
+matches_word(const struct filter *f, const char *id)
+{
+	size_t i = 0;
+
+	while (i < f->a->nwords && strcmp(f->a->words[i], id) != 0)
+		i++;
+	return f->a->nwords == 0 || i < f->a->nwords;
+}
+
 bool
 filter_matches(const struct filter *f, const struct queue_message *m)
 {
 	const struct spool_envelope *e = &m->envelope;
 	const char *sender = e->sender != NULL && e->sender[0] == 0 ? "<>" : e->sender;
 
-	return matches_text(f, OPT_ID, e->id) && matches_text(f, OPT_ACCOUNT, e->account) &&
+	return matches_word(f, e->id) && matches_text(f, OPT_ID, e->id) && matches_text(f, OPT_ACCOUNT, e->account) &&
 	       matches_text(f, OPT_FROM, sender) && matches_text(f, OPT_STATE, queue_state(m->folder)) &&
 	       matches_recipient(f, OPT_TO, e) && matches_recipient(f, OPT_DOMAIN, e) &&
 	       (f->older_us == 0 || (e->arrival_us != 0 && e->arrival_us < f->older_us)) &&

@@ -11,7 +11,7 @@ struct filter {
 	const struct admin	*a;
 	uint64_t		 now_us, older_us, newer_us;	/* 0: not asked for */
 	uint64_t		 larger, smaller;		/* 0, UINT64_MAX: not asked for */
-	bool			 any;		/* at least one filter beside --all */
+	bool			 any;		/* at least one filter beside --all; words are exact ids */
 };
 
 /* Reads the options. Exit code 64 when there is no filter and no --all, or a value is wrong. */

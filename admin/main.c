@@ -207,6 +207,15 @@ show_version(void)
 	return EX_OK;
 }
 
+/* By a link of that name. */
+static bool
+is_mailq(const char *program)
+{
+	const char *base = program != NULL ? strrchr(program, '/') : NULL;
+
+	return program != NULL && strcmp(base != NULL ? base + 1 : program, "mailq") == 0;
+}
+
 static int
 run(struct admin *a, int argc, char **argv)
 {
@@ -227,6 +236,8 @@ run(struct admin *a, int argc, char **argv)
 		return command_help(a->words + 1, a->nwords - 1);
 	if (admin_has(a, OPT_HELP))
 		return command_help(a->words, a->nwords);
+	if (is_mailq(argv[0]))
+		return a->nwords == 0 ? cmd_mailq(a) : out_fail(EX_USAGE, "usage", "mailq takes no arguments: smtpadm queue list");
 	if (a->nwords == 0) {
 		out_fix("smtpadm --help");
 		return out_fail(EX_USAGE, "usage", "what is to be done?");

@@ -2,6 +2,7 @@
 #define ADMIN_SETUP_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "admin.h"
 #include "conf.h"
@@ -32,5 +33,12 @@ struct setup {
 int	setup_plan_conf(struct setup *s);		/* hostname and listeners into s->file and s->conf */
 int	setup_plan_certificate(struct setup *s);
 int	setup_make_folders(struct setup *s);		/* and the certificate's files */
+
+/* Reads a file that the admin gives, through links; its mode goes to *mode. */
+int	setup_read_given(const char *path, struct buf *b, mode_t *mode);
+/* Whether a file holds these octets. */
+bool	setup_is_same(const char *path, const struct buf *b);
+/* Keeps what is there under the name with ".old" behind it. */
+int	setup_keep_old(const char *path);
 
 #endif

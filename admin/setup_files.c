@@ -18,8 +18,8 @@
 #include "str.h"
 
 /* The admin's own file: links are followed, as certbot makes them. */
-static int
-read_given(const char *path, struct buf *b, mode_t *mode)
+int
+setup_read_given(const char *path, struct buf *b, mode_t *mode)
 {
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), err;
@@ -58,8 +58,8 @@ use_default_paths(struct setup *s)
 	return code == EX_OK && s->file_changed ? conffile_parse(&s->file, &s->conf) : code;
 }
 
-static bool
-is_same(const char *path, const struct buf *b)
+bool
+setup_is_same(const char *path, const struct buf *b)
 {
 	struct buf there;
 	bool same;
@@ -86,7 +86,7 @@ plan_given(struct setup *s, const char *cert, const char *key)
 	mode_t mode;
 	int code;
 
-	if ((code = read_given(cert, &s->chain, &mode)) != EX_OK || (code = read_given(key, &s->key, &mode)) != EX_OK)
+	if ((code = setup_read_given(cert, &s->chain, &mode)) != EX_OK || (code = setup_read_given(key, &s->key, &mode)) != EX_OK)
 		return code;
 	if (certificate_check(&s->chain, &s->key, s->hostname, &facts) != ERR_OK)
 		return out_fail(
@@ -98,7 +98,7 @@ plan_given(struct setup *s, const char *cert, const char *key)
 	if ((code = use_default_paths(s)) != EX_OK || (code = find_paths(s)) != EX_OK)
 		return code;
 	s->certificate =
-	    is_same(s->chain_path, &s->chain) && is_same(s->key_path, &s->key) ? CERTIFICATE_KEPT : CERTIFICATE_COPIED;
+	    setup_is_same(s->chain_path, &s->chain) && setup_is_same(s->key_path, &s->key) ? CERTIFICATE_KEPT : CERTIFICATE_COPIED;
 	return EX_OK;
 }
 
@@ -206,8 +206,8 @@ make_folder(const char *path, mode_t mode, bool tighten)
 }
 
 /* What is replaced stays beside it, with ".old" behind its name. */
-static int
-keep_old(const char *path)
+int
+setup_keep_old(const char *path)
 {
 	char old[PATH_MAX];
 
@@ -227,7 +227,7 @@ write_certificate(struct setup *s)
 
 	if (s->certificate != CERTIFICATE_MADE && s->certificate != CERTIFICATE_COPIED)
 		return EX_OK;
-	if ((code = keep_old(s->key_path)) != EX_OK || (code = keep_old(s->chain_path)) != EX_OK)
+	if ((code = setup_keep_old(s->key_path)) != EX_OK || (code = setup_keep_old(s->chain_path)) != EX_OK)
 		return code;
 	if ((err = io_replace_file(s->key_path, s->key.data, s->key.len, 0600)) != ERR_OK)
 		return out_fail(admin_code(err), admin_name(err), "%s: %s", s->key_path, err_text(err));

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bans.h"
 #include "buf.h"
 #include "conf.h"
 #include "counters.h"
@@ -16,6 +17,8 @@
 
 struct remember;
 struct session;
+struct throttle;
+struct writer;
 
 /* A configuration in use: that of new sessions, and of old ones until they end. */
 struct auth_conf {
@@ -45,6 +48,11 @@ struct auth {
 	struct hashers		 hashers;
 	struct deadlines	 deadlines;
 	struct counters		 counters;
+	struct writer		*writer;
+	size_t			 nrehashes;	/* under way */
+	struct throttle		*networks;	/* wrong passwords, by network */
+	struct throttle		*pairs;		/* the same of networks that an account has logged in from, with it */
+	struct bans		 bans;
 	struct usage		 usage;
 	struct auth_conf	*conf;		/* for new sessions */
 	struct session		*sessions[AUTH_SESSION_BUCKETS];
@@ -56,6 +64,8 @@ struct auth {
 /* control.c: the master's messages. All that waits is handled; at the socket's end `stopping` is set. */
 int	control_watch(struct auth *a, int fd);
 void	control_drain(struct auth *a);
+/* Tells the master whose session it is; for people to see only, so it may be lost. */
+void	control_tell_account(struct auth *a, const struct session *s);
 
 /* A configuration loses one user. */
 void	auth_conf_release(struct auth_conf *c);

@@ -3,11 +3,13 @@
  * Invariant: a running session keeps the configuration that it began with.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "auth.h"
 #include "err.h"
 #include "io.h"
 #include "log.h"
+#include "message_control.h"
 #include "session.h"
 
 void
@@ -57,7 +59,7 @@ take_conf(struct auth *a, struct ipc_message *m)
 	c->users = 1;
 	auth_conf_release(a->conf);
 	a->conf = c;
-	log_open("postern-auth", (enum log_level)c->conf.log_level);
+	log_configure((enum log_level)c->conf.log_level, (enum log_format)c->conf.log_format);
 	log_event(LOG_LEVEL_INFO, 0, "reload.done", NULL);
 	return ERR_OK;
 }
@@ -102,6 +104,19 @@ control_drain(struct auth *a)
 			log_event(LOG_LEVEL_ERROR, 0, "message.bad", "peer", "posternd", "kind", ipc_kind_name(m.kind), "error",
 			    err_text(err), NULL);
 	}
+}
+
+void
+control_tell_account(struct auth *a, const struct session *s)
+{
+	struct ipc_session_account m = { .session = s->number };
+	uint8_t data[IPC_TEXT_MAX + 16];
+	struct wire_out w;
+
+	memcpy(m.name, s->name, strlen(s->name));
+	wire_out_init(&w, data, sizeof(data));
+	ipc_put_session_account(&w, &m);
+	ipc_send(a->control.fd, &w, NULL, 0, false);
 }
 
 static void

@@ -1,5 +1,5 @@
 /*
- * A hashing child: takes a password and a hash, computes, says whether they match. Forked from
+ * A hashing child: takes a password and a hash, computes, says whether they match; or makes a hash. Forked from
  * postern-auth before the registry is open; sandboxed so that it can do nothing else. Invariant: it
  * holds one socket, and wipes every password.
  */
@@ -16,14 +16,13 @@
 #include "sandbox.h"
 
 static int
-answer(int fd, uint32_t number, bool matches)
+answer(int fd, const struct ipc_hash_answer *m)
 {
-	struct ipc_hash_answer m = { .job = number, .matches = matches };
-	uint8_t data[32];
+	uint8_t data[HASHERS_ANSWER_MAX];
 	struct wire_out w;
 
 	wire_out_init(&w, data, sizeof(data));
-	ipc_put_hash_answer(&w, &m);
+	ipc_put_hash_answer(&w, m);
 	return ipc_send(fd, &w, NULL, 0, true);
 }
 
@@ -41,24 +40,27 @@ hasher_run(int fd, const struct sandbox *sandbox)
 {
 	static uint8_t data[IPC_SMALL_MAX];
 	struct ipc_message message;
+	struct ipc_hash_answer ready = { .matches = true };
 	struct ipc_hash question;
 	uint32_t parts;
 
 	/* The first answer says that the sandbox is closed; its number is the parts in force. */
 	if (sandbox_demote(sandbox, &parts) != ERR_OK || close_others(fd) != ERR_OK ||
-	    sandbox_seal(sandbox, &parts) != ERR_OK || answer(fd, parts, true) != ERR_OK)
+	    sandbox_seal(sandbox, &parts) != ERR_OK || (ready.job = parts, answer(fd, &ready)) != ERR_OK)
 		_exit(EX_OSERR);
 	while (ipc_recv(fd, IPC_HASHER_FROM_AUTH, data, sizeof(data), true, &message) == ERR_OK) {
-		uint32_t number;
-		bool matches;
+		struct ipc_hash_answer m = { .matches = true };
 
 		if (ipc_get_hash(&message.body, &question) != ERR_OK)
 			_exit(EX_SOFTWARE);
-		matches = password_matches((const char *)question.password, question.password_len, question.hash);
-		number = question.job;
+		if (question.hash[0] != 0)
+			m.matches = password_matches((const char *)question.password, question.password_len, question.hash);
+		else
+			m.matches = password_hash((const char *)question.password, question.password_len, m.hash) == ERR_OK;
+		m.job = question.job;
 		mem_wipe(data, sizeof(data));
 		mem_wipe(&question, sizeof(question));
-		if (answer(fd, number, matches) != ERR_OK)
+		if (answer(fd, &m) != ERR_OK)
 			break;
 	}
 	_exit(EX_OK);

@@ -15,6 +15,7 @@
 #include "ipc.h"
 #include "log.h"
 #include "mem.h"
+#include "registry.h"
 #include "sandbox.h"
 #include "str.h"
 
@@ -42,7 +43,7 @@ start_one(struct hashers *h, struct hasher *one, const struct sandbox *sandbox)
 int
 hashers_start(struct hashers *h, size_t n, const struct sandbox *sandbox, uint32_t *parts)
 {
-	uint8_t data[64];
+	uint8_t data[HASHERS_ANSWER_MAX];
 	struct ipc_hash_answer ready;
 	struct ipc_message m;
 	int err = ERR_OK;
@@ -142,17 +143,20 @@ handle(void *owner, uint32_t events)
 	struct hasher *one = owner;
 	struct ipc_hash_answer answer;
 	struct ipc_message m;
-	uint8_t data[64];
+	uint8_t data[HASHERS_ANSWER_MAX];
 	int err;
 
 	(void)events;
 	err = ipc_recv(one->watch.fd, IPC_AUTH_FROM_HASHER, data, sizeof(data), false, &m);
 	if (err == ERR_BUSY)
 		return;
-	if (err == ERR_OK && ipc_get_hash_answer(&m.body, &answer) == ERR_OK && one->busy && answer.job == one->number)
+	if (err == ERR_OK && ipc_get_hash_answer(&m.body, &answer) == ERR_OK && one->busy && answer.job == one->number) {
+		if (one->job != NULL && one->job->made != NULL)
+			str_fmt(one->job->made, REGISTRY_HASH_MAX, "%s", answer.hash);
 		finish(one, answer.matches);
-	else
+	} else {
 		bury(one);
+	}
 	dispatch(one->pool);
 }
 

@@ -11,11 +11,14 @@
 
 struct sandbox;
 
+#define HASHERS_ANSWER_MAX 1024	/* octets of a child's answer */
+
 /* A password to be compared with a hash; lives in its owner's structure until done() was called or it was cancelled. */
 struct hash_job {
 	struct queue_job	  waiting;	/* its client is filled in by the owner */
 	struct hasher		 *hasher;	/* that computes it now, or NULL */
-	const char		 *hash, *password;
+	const char		 *hash, *password;	/* hash "": a new one is to be made */
+	char			 *made;		/* room for that one, REGISTRY_HASH_MAX; else NULL */
 	size_t			  password_len;
 	/* result: 1 matches, 0 does not, ERR_CLOSED: the child died of it. */
 	void			(*done)(struct hash_job *job, int result);

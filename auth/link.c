@@ -102,6 +102,7 @@ handle(void *owner, uint32_t events)
 	struct auth *a = owner;
 	static uint8_t data[IPC_SMALL_MAX];
 	static struct ipc_from from;
+	static struct ipc_usage usage;
 	struct ipc_storage storage;
 	struct ipc_message m;
 	int err;
@@ -122,6 +123,8 @@ handle(void *owner, uint32_t events)
 		answer_from(a, &from);
 	else if (err == ERR_OK && m.kind == IPC_STORAGE && (err = ipc_get_storage(&m.body, &storage)) == ERR_OK)
 		a->link.has_storage = storage.ok;
+	else if (err == ERR_OK && m.kind == IPC_USAGE && (err = ipc_get_usage(&m.body, &usage)) == ERR_OK)
+		err = usage_set(&a->usage, usage.account, usage.messages, usage.octets);
 	if (err != ERR_OK)
 		log_event(LOG_LEVEL_ALARM, 0, "message.bad", "peer", "postern-spool", "kind", ipc_kind_name(m.kind), "error",
 		    err_text(err), NULL);
@@ -136,10 +139,18 @@ link_open(struct auth *a, int fd)
 	l->watch = (struct loop_watch){ .fd = fd, .handle = handle, .owner = a };
 	l->generation++;
 	l->has_storage = true;
+	usage_clear(&a->usage);
 	if (loop_add(&a->loop, &l->watch, EPOLLIN) == ERR_OK)
 		return ERR_OK;
 	io_close(&l->watch.fd);
 	return ERR_SYSTEM;
+}
+
+/* One that does not know the session yet is told when its worker has asked for the new socket. */
+bool
+link_is_known(const struct session *s)
+{
+	return s->generation == s->auth->link.generation;
 }
 
 int
@@ -163,30 +174,24 @@ link_grant(struct session *s, int *fd)
 		io_close(&pair[1]);
 		return err;
 	}
+	s->ngrants = link_is_known(s) ? s->ngrants + 1 : 1;
 	s->generation = s->auth->link.generation;
 	*fd = pair[1];
 	return ERR_OK;
-}
-
-/* A spool that does not know the session yet is told when its worker has asked for the new socket. */
-static bool
-is_known(const struct session *s)
-{
-	return s->generation == s->auth->link.generation;
 }
 
 int
 link_put_sender(struct session *s)
 {
 	struct ipc_envelope_sender m = { .session = s->number, .t = s->t, .sender = s->transaction->sender,
-	    .message_size = s->conf->conf.limits_message_size,
+	    .message_size = s->limits.message_size,
 	    .check_header = s->conf->conf.senders_check_header != 0 };
 	uint8_t data[ENVELOPE_MAX];
 	struct wire_out w;
 
 	if (!link_is_up(s->auth))
 		return ERR_CLOSED;
-	if (!is_known(s))
+	if (!link_is_known(s))
 		return ERR_OK;
 	wire_out_init(&w, data, sizeof(data));
 	ipc_put_envelope_sender(&w, &m);
@@ -202,7 +207,7 @@ link_put_recipient(struct session *s, const struct ipc_recipient *recipient)
 
 	if (!link_is_up(s->auth))
 		return ERR_CLOSED;
-	if (!is_known(s))
+	if (!link_is_known(s))
 		return ERR_OK;
 	wire_out_init(&w, data, sizeof(data));
 	ipc_put_envelope_recipient(&w, &m);
@@ -216,7 +221,7 @@ link_drop(struct session *s)
 	uint8_t data[64];
 	struct wire_out w;
 
-	if (!is_known(s))
+	if (!link_is_known(s))
 		return;
 	wire_out_init(&w, data, sizeof(data));
 	ipc_put_envelope_drop(&w, &m);

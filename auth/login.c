@@ -2,7 +2,7 @@
  * A login from its question to its answer: who it is, remembered or hashed, a slot, a way to the
  * spool. Part of postern-auth. Invariant: unknown user, wrong password and disabled account cost one
  * hash at least and are one answer at one time; a password is wiped as soon as the last comparison is
- * done.
+ * done; what a network that guesses tries is not even hashed, but for accounts that are at home there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +12,17 @@
 #include "log.h"
 #include "mem.h"
 #include "password.h"
+#include "rehash.h"
 #include "remember.h"
 #include "session.h"
 #include "str.h"
+#include "tally.h"
+#include "throttle.h"
+#include "writer.h"
 
-#define CREDENTIALS_MAX 16	/* of one account, tried at one login */
 #define SLOT_WAIT_MS 2000	/* PROTOCOL, reading 2 */
+#define NOTE_EVERY_US 3600000000ULL	/* how often the use of a credential is written down */
+#define KNOWN_FOR_US (30 * 24 * NOTE_EVERY_US)	/* how long a network that was written down counts as known */
 
 /* A login under way. */
 struct login {
@@ -28,6 +33,8 @@ struct login {
 	enum mechanism			 mechanism;
 	const char			*reason;	/* why it fails if nothing matches, for the log */
 	char				 user[REGISTRY_NAME_MAX * 2];	/* as given, for the log */
+	bool				 spared;	/* its network is on the list of those that are allowed */
+	bool				 known;		/* its account has logged in from its network */
 	struct registry_account		 account;
 	struct registry_credential	*credentials;
 	size_t				 ncredentials, next;	/* next: the one that is compared */
@@ -63,6 +70,9 @@ answer(struct session *s, enum login_verdict verdict, int fd)
 		m.account = s->account;
 		memcpy(m.name, s->name, strlen(s->name));
 	}
+	/* An invalid one was counted when that was known. */
+	if (verdict <= LOGIN_THROTTLED && verdict != LOGIN_INVALID)
+		tally_add((enum metric)(METRIC_LOGINS_OK + verdict), 1);
 	wire_out_init(&w, data, sizeof(data));
 	ipc_put_login_answer(&w, &m);
 	return session_answer(s, &w, fd);
@@ -94,21 +104,113 @@ pass_failure(void *owner)
 	struct session *s = owner;
 
 	s->state = IPC_STATE_ANONYMOUS;
-	if (answer(s, LOGIN_INVALID, -1) != ERR_OK)
+	if (answer(s, s->late, -1) != ERR_OK)
 		session_end(s);
 }
 
-/* Ends the login as invalid: the answer goes out at the fixed time, or at its next multiple if that has passed. */
+/* Ends the login: the answer goes out at the fixed time, or at its next multiple if that has passed. */
+static void
+refuse_late(struct session *s, enum login_verdict verdict, unsigned slowness)
+{
+	uint64_t started = s->login->started_ms, delay = s->conf->conf.auth_failure_delay * slowness;
+	uint64_t passed = io_now_ms() - started;
+
+	login_cancel(s);
+	s->late = verdict;
+	s->deadline.pass = pass_failure;
+	deadline_set(&s->auth->deadlines, &s->deadline, started + (passed / delay + 1) * delay);
+}
+
+static struct throttle_rule
+rule_of(const struct session *s)
+{
+	return (struct throttle_rule){ s->conf->conf.auth_throttle_after, s->conf->conf.auth_throttle_time };
+}
+
+/* Counts a wrong password, and says by how much its answer is slowed. */
+static unsigned
+count_wrong(struct session *s)
+{
+	struct throttle_rule rule = rule_of(s);
+	struct login *l = s->login;
+	struct auth *a = s->auth;
+	uint64_t now = io_now_ms();
+	struct netmask network = throttle_network(&s->peer);
+	char text[NETADDR_TEXT];
+
+	if (l->spared)
+		return 1;
+	if (throttle_note_wrong(a->networks, 0, &s->peer, now, &rule))
+		log_event(LOG_LEVEL_WARNING, s->number, "login.throttled", "network", netmask_put(text, &network), NULL);
+	if (!l->known)
+		return throttle_slowness(a->networks, 0, &s->peer, now, &rule);
+	throttle_note_wrong(a->pairs, l->account.id, &s->peer, now, &rule);
+	return throttle_slowness(a->pairs, l->account.id, &s->peer, now, &rule);
+}
+
 static void
 fail_login(struct session *s, const char *reason)
 {
-	uint64_t started = s->login->started_ms, delay = s->conf->conf.auth_failure_delay;
-	uint64_t passed = io_now_ms() - started;
-
+	tally_add(METRIC_LOGINS_INVALID, 1);
 	log_login(s, LOG_LEVEL_WARNING, "login.failed", NULL, s->login->user, reason);
-	login_cancel(s);
-	s->deadline.pass = pass_failure;
-	deadline_set(&s->auth->deadlines, &s->deadline, started + (passed / delay + 1) * delay);
+	refuse_late(s, LOGIN_INVALID, count_wrong(s));
+}
+
+/* Whether the account has logged in from the client's network: since the start, or as is written with a credential. */
+static bool
+is_known(const struct session *s)
+{
+	const struct login *l = s->login;
+	struct netmask network = throttle_network(&s->peer);
+	uint64_t now_us = io_now_us();
+	char text[NETADDR_TEXT];
+
+	if (l->account.id == 0)
+		return false;
+	if (throttle_is_known(s->auth->pairs, l->account.id, &s->peer))
+		return true;
+	netmask_put(text, &network);
+	for (size_t i = 0; i < l->ncredentials; i++)
+		if (l->credentials[i].used_us + KNOWN_FOR_US > now_us && strcmp(l->credentials[i].used_network, text) == 0)
+			return true;
+	return false;
+}
+
+/* Why no password may be tried from the client's network now, or NULL. */
+static const char *
+find_obstacle(struct session *s)
+{
+	struct login *l = s->login;
+	struct auth *a = s->auth;
+	uint64_t wait, now = io_now_ms();
+
+	switch (bans_judge(&a->bans, &s->peer, io_now_us())) {
+	case BAN_REFUSED:
+		return "banned";
+	case BAN_ALLOWED:
+		l->spared = l->known = true;
+		return NULL;
+	case BAN_NONE:
+		break;
+	}
+	if ((l->known = is_known(s)))
+		wait = throttle_wait(a->pairs, l->account.id, &s->peer, now);
+	else
+		wait = throttle_wait(a->networks, 0, &s->peer, now);
+	return wait != 0 && s->conf->conf.auth_throttle_after != 0 ? "throttled" : NULL;
+}
+
+/* Notes from where and when a credential was used, for the admin and for the next start. */
+static void
+note_use(struct session *s, const struct registry_credential *c)
+{
+	struct netmask network = throttle_network(&s->peer);
+	uint64_t now_us = io_now_us();
+	char text[NETADDR_TEXT];
+
+	throttle_note_good(s->auth->pairs, c->account, &s->peer, io_now_ms());
+	if (c->used_us + NOTE_EVERY_US <= now_us)
+		writer_note_use(s->auth->writer, c->id, now_us, netmask_put(text, &network));
 }
 
 /* The login has its slot: gives the session its rights and its way to the spool. */
@@ -117,10 +219,11 @@ grant(struct session *s)
 {
 	const struct registry_credential *c = &s->login->credentials[s->login->next];
 	struct auth *a = s->auth;
+	struct registry_limits limits;
 	int fd = -1, err;
 
 	/* Hashing and waiting took time: is it still so? */
-	if ((err = registry_check_credential(a->registry, c->account, c->id, c->changed_us)) == ERR_DENIED) {
+	if ((err = registry_check_login(a->registry, c->account, c->id, c->changed_us, &limits)) == ERR_DENIED) {
 		fail_login(s, "changed");
 		return ERR_OK;
 	}
@@ -129,6 +232,7 @@ grant(struct session *s)
 	free(s->name);
 	if (err != ERR_OK || (s->name = strdup(s->login->account.name)) == NULL)
 		return refuse(s, LOGIN_UNAVAILABLE);
+	session_set_limits(s, &limits);
 	s->account = c->account;
 	s->credential = c->id;
 	s->changed_us = c->changed_us;
@@ -137,7 +241,9 @@ grant(struct session *s)
 		s->account = 0;
 		return refuse(s, LOGIN_UNAVAILABLE);
 	}
+	control_tell_account(a, s);
 	log_login(s, LOG_LEVEL_INFO, "login.ok", s->name, NULL, NULL);
+	note_use(s, c);
 	s->login->has_slot = false;	/* it is the session's now */
 	login_cancel(s);
 	s->state = IPC_STATE_USER;
@@ -185,8 +291,9 @@ accept_login(struct session *s)
 	int err;
 
 	mem_wipe(l->password, sizeof(l->password));
+	session_set_limits(s, &l->account.limits);
 	l->waiter = (struct counter_waiter){
-		.max = s->conf->conf.limits_sessions_per_account, .ready = slot_ready, .owner = s,
+		.max = s->limits.sessions, .ready = slot_ready, .owner = s,
 	};
 	if ((err = counters_take(&a->counters, l->account.id, l->waiter.max)) == ERR_OK) {
 		l->has_slot = true;
@@ -221,6 +328,7 @@ hashed(struct hash_job *job, int result)
 
 		remember_put(s->auth->remember, c->id, c->changed_us, l->password, l->job.password_len, io_now_ms(),
 		    s->conf->conf.auth_remember);
+		rehash_begin(s->auth, c, l->password, l->job.password_len, &s->peer);
 		err = accept_login(s);
 	} else if (result < 0) {
 		err = refuse(s, LOGIN_UNAVAILABLE);
@@ -271,9 +379,25 @@ identify(struct session *s, const struct ipc_login *m)
 	if (m->password_len == 0 || str_copy(l->password, sizeof(l->password), m->password, m->password_len) != ERR_OK)
 		return ERR_OK;
 	l->job.password_len = m->password_len;
-	if ((l->credentials = calloc(CREDENTIALS_MAX, sizeof(*l->credentials))) == NULL)
+	if ((l->credentials = calloc(REGISTRY_CREDENTIALS_MAX, sizeof(*l->credentials))) == NULL)
 		return ERR_NOMEM;
-	return registry_list_credentials(r, l->account.id, l->credentials, CREDENTIALS_MAX, &l->ncredentials);
+	return registry_list_credentials(r, l->account.id, l->credentials, REGISTRY_CREDENTIALS_MAX, &l->ncredentials);
+}
+
+/* What has expired is not tried. */
+static void
+drop_expired(struct login *l)
+{
+	uint64_t now_us = io_now_us();
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->ncredentials; i++) {
+		if (l->credentials[i].expires_us != 0 && l->credentials[i].expires_us <= now_us)
+			l->reason = "password_or_expired";
+		else
+			l->credentials[kept++] = l->credentials[i];
+	}
+	l->ncredentials = kept;
 }
 
 static int
@@ -281,6 +405,7 @@ begin(struct session *s, const struct ipc_login *m)
 {
 	struct login *l = s->login;
 	struct auth *a = s->auth;
+	const char *obstacle;
 	int err;
 
 	put_user(l->user, sizeof(l->user), m->user, m->user_len);
@@ -288,6 +413,12 @@ begin(struct session *s, const struct ipc_login *m)
 		auth_log_trouble(a, err);
 		return refuse(s, LOGIN_UNAVAILABLE);
 	}
+	if ((obstacle = find_obstacle(s)) != NULL) {
+		log_login(s, LOG_LEVEL_WARNING, "login.refused", NULL, l->user, obstacle);
+		refuse_late(s, LOGIN_THROTTLED, 1);
+		return ERR_OK;
+	}
+	drop_expired(l);
 	for (l->next = 0; l->next < l->ncredentials; l->next++) {
 		const struct registry_credential *c = &l->credentials[l->next];
 
@@ -297,6 +428,7 @@ begin(struct session *s, const struct ipc_login *m)
 	l->next = 0;
 	l->job.password = l->password;
 	l->job.waiting.client = s->peer;
+	l->job.waiting.known = l->known;
 	l->job.done = hashed;
 	l->job.owner = s;
 	if ((err = submit(s, false)) == ERR_OK)

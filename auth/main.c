@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -20,10 +21,15 @@
 #include "service.h"
 #include "session.h"
 #include "str.h"
+#include "throttle.h"
+#include "writer.h"
+#include "tally.h"
 
 #define BUSY_MS 250		/* the longest that the loop waits for a lock */
 #define STOP_MS 5000		/* sessions that are under way when the master ends */
 #define SWEEP_MS 60000
+#define ROUND_MS 1000		/* the registry is looked at so often */
+#define WRITER_STOP_MS 500
 #define REAP_MS 100
 #define LOG_EVERY_MS 60000
 
@@ -85,7 +91,7 @@ make_dummy(struct auth *a, struct service *s)
 }
 
 static void
-open_registry(struct auth *a, struct service *s)
+open_registry(struct auth *a, struct service *s, struct registry **own)
 {
 	static const struct {
 		int	err, code;
@@ -95,7 +101,9 @@ open_registry(struct auth *a, struct service *s)
 	};
 	int err, code = EX_OSERR;
 
-	if ((err = registry_open(&a->registry, &s->in, &s->ids, false)) == ERR_OK) {
+	/* The first brings an older one up to date. */
+	if ((err = registry_open(&a->registry, &s->in, &s->ids, false)) == ERR_OK &&
+	    (err = registry_open(own, &s->in, &s->ids, true)) == ERR_OK) {
 		registry_set_timeout(a->registry, BUSY_MS);
 		return;
 	}
@@ -105,10 +113,21 @@ open_registry(struct auth *a, struct service *s)
 	service_fail(s, code, "%s", registry_reason(NULL));
 }
 
+/* Behind it no process and no thread is made any more. */
+static int
+start_writer(struct auth *a, struct registry *own)
+{
+	const struct rlimit none = { 0, 0 };
+	int err = writer_open(&a->writer, own);
+
+	return err == ERR_OK && setrlimit(RLIMIT_NPROC, &none) != 0 ? ERR_SYSTEM : err;
+}
+
 static void
 start(struct auth *a, struct service *s)
 {
 	struct sandbox box, hasher_box;
+	struct registry *own;
 	uint32_t parts;
 	int empty_fd = -1;
 
@@ -123,15 +142,16 @@ start(struct auth *a, struct service *s)
 	}
 	start_hashers(a, s, &hasher_box);
 	make_dummy(a, s);
-	open_registry(a, s);
+	open_registry(a, s, &own);
 	deadlines_init(&a->deadlines);
 	link_init(a);
 	if ((a->conf = calloc(1, sizeof(*a->conf))) == NULL || remember_open(&a->remember) != ERR_OK ||
+	    throttle_open(&a->networks) != ERR_OK || throttle_open(&a->pairs) != ERR_OK ||
 	    loop_open(&a->loop) != ERR_OK || hashers_watch(&a->hashers, &a->loop) != ERR_OK ||
 	    control_watch(a, SERVICE_CONTROL_FD) != ERR_OK)
 		service_fail(s, EX_OSERR, "postern-auth is out of memory or descriptors");
 	*a->conf = (struct auth_conf){ .conf = s->conf, .users = 1 };
-	if (sandbox_demote(&box, &parts) != ERR_OK || sandbox_seal(&box, &parts) != ERR_OK)
+	if (sandbox_demote(&box, &parts) != ERR_OK || start_writer(a, own) != ERR_OK || sandbox_seal(&box, &parts) != ERR_OK)
 		service_fail(s, EX_OSERR, "postern-auth can't enter its sandbox: see smtpadm selftest sandbox");
 	io_close(&empty_fd);
 	io_close(&box.ruleset_fd);
@@ -147,14 +167,17 @@ serve(struct auth *a)
 
 	for (;;) {
 		uint64_t now = io_now_ms();
-		int wait = a->hashers.unreaped != 0 ? REAP_MS : SWEEP_MS;
+		int wait = a->hashers.unreaped != 0 ? REAP_MS : ROUND_MS;
 
 		if (a->stopping) {
 			stop_at = stop_at != 0 ? stop_at : now + STOP_MS;
-			if (a->nsessions == 0 || now >= stop_at)
+			if (a->nsessions == 0 || now >= stop_at) {
+				writer_drain(a->writer, WRITER_STOP_MS);
 				exit(EX_OK);
+			}
 			wait = stop_at - now < (uint64_t)wait ? (int)(stop_at - now) : wait;
 		}
+		wait = tally_tell(a->control.fd, now, wait);
 		if (loop_run_once(&a->loop, deadlines_wait(&a->deadlines, now, wait)) != ERR_OK) {
 			log_error("loop.failed", "error", err_text(ERR_SYSTEM), NULL);
 			exit(EX_OSERR);
@@ -165,6 +188,7 @@ serve(struct auth *a)
 			log_event(LOG_LEVEL_ALARM, 0, "hashing.ended", "text", "no child is left: starting anew", NULL);
 			exit(EX_SOFTWARE);
 		}
+		bans_check(a, io_now_ms());
 		if (now - swept >= SWEEP_MS) {
 			remember_sweep(a->remember, now);
 			swept = now;

@@ -52,7 +52,7 @@ read_number(struct registry *r, const char *pragma, int *value)
 }
 
 static int
-connect(struct registry *r, const char *path)
+open_database(struct registry *r, const char *path)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
 	int keep = 1, rc;
@@ -103,8 +103,9 @@ migrate(struct registry *r, bool fresh)
 	return err;
 }
 
+/* Whoever opens an older one brings it up to date, to read too: else nobody could ask anything of it until somebody writes. */
 static int
-check_version(struct registry *r, bool writable)
+check_version(struct registry *r)
 {
 	int version, err;
 
@@ -112,13 +113,7 @@ check_version(struct registry *r, bool writable)
 		return err;
 	if (version == 0)
 		return store_fail(r, ERR_NOTFOUND, "the registry %s was never finished: run smtpadm setup", r->file);
-	if (version == REGISTRY_VERSION)
-		return ERR_OK;
-	if (!writable)
-		return store_fail(r, ERR_VERSION,
-		    "the registry %s is of version %d, this program needs %d: run smtpadm account list", r->file, version,
-		    REGISTRY_VERSION);
-	return migrate(r, false);
+	return version == REGISTRY_VERSION ? ERR_OK : migrate(r, false);
 }
 
 static int
@@ -140,7 +135,7 @@ open_as_owner(struct registry *r, const char *path, bool writable)
 {
 	int err;
 
-	if ((err = connect(r, path)) != ERR_OK || (err = check_version(r, writable)) != ERR_OK)
+	if ((err = open_database(r, path)) != ERR_OK || (err = check_version(r)) != ERR_OK)
 		return err;
 	if (sqlite3_db_readonly(r->db, "main") != 0)
 		return store_fail_sqlite(r, SQLITE_READONLY);
@@ -163,7 +158,7 @@ create_as_owner(struct registry *r, const char *path)
 		return err;
 	}
 	io_close(&fd);
-	if ((err = connect(r, path)) != ERR_OK || (err = read_version(r, &version)) != ERR_OK)
+	if ((err = open_database(r, path)) != ERR_OK || (err = read_version(r, &version)) != ERR_OK)
 		return err;
 	if (version != 0)
 		return store_fail(r, ERR_EXISTS, "the registry %s is there already", r->file);

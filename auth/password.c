@@ -114,6 +114,12 @@ password_is_hash(const char *hash)
 	return false;
 }
 
+bool
+password_is_newest(const char *hash)
+{
+	return strncmp(hash, "$y$", 3) == 0;
+}
+
 int
 password_generate(char *password)
 {

@@ -20,6 +20,9 @@ bool	password_matches(const char *password, size_t len, const char *hash);
 /* Whether crypt(3) can check this string with a method that is accepted: yescrypt, sha512crypt, sha256crypt, bcrypt. */
 bool	password_is_hash(const char *hash);
 
+/* Whether a hash is by the method that new ones are made with. */
+bool	password_is_newest(const char *hash);
+
 /* A new password of 24 characters from an alphabet without look-alikes (about 118 bits); password holds 25 octets. ERR_SYSTEM. */
 int	password_generate(char *password);
 

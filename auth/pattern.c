@@ -1,5 +1,5 @@
 /*
- * Sender patterns: which addresses an account may use. Pure; part of the registry library. Invariant:
+ * Names of accounts, and sender patterns: which addresses an account may use. Pure; part of the registry library. Invariant:
  * "user+tag@domain" is permitted by itself, by "user+*@domain" and by "*@domain", never by
  * "user@domain".
  */
@@ -48,4 +48,21 @@ pattern_candidate(char *to, const struct addr *a, size_t i)
 			return ERR_NOTFOUND;
 	}
 	return str_fmt(to, REGISTRY_PATTERN_MAX, "%.*s+*@%s", (int)(plus - a->text), a->text, addr_domain(a));
+}
+
+bool
+pattern_is_word(const char *name)
+{
+	static const char characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-";
+
+	return name[0] != 0 && name[strspn(name, characters)] == 0 && strlen(name) < REGISTRY_NAME_MAX;
+}
+
+bool
+pattern_is_mailbox(const char *name)
+{
+	struct addr a;
+
+	return strlen(name) < REGISTRY_NAME_MAX && addr_parse(&a, name, strlen(name), true) == ERR_OK &&
+	    strcmp(a.text, name) == 0 && strchr(name, '*') == NULL && strchr(name, '"') == NULL;
 }

@@ -1,6 +1,7 @@
 #ifndef AUTH_PATTERN_H
 #define AUTH_PATTERN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "addr.h"
@@ -13,5 +14,9 @@ int	pattern_parse(char *to, const char *text);
  * compared without ASCII case.
  */
 int	pattern_candidate(char *to, const struct addr *a, size_t i);
+
+/* Names of accounts: a word; a mailbox that is also fit for a login name and an own sender (no quotes, no '*'). */
+bool	pattern_is_word(const char *name);
+bool	pattern_is_mailbox(const char *name);
 
 #endif

@@ -26,7 +26,9 @@ static const struct sandbox_call auth_calls[] = {
 	{ __NR_lseek, "the same", 0, 0, 0 },
 	{ __NR_write, "log lines", 0, 0, 0 },
 	{ __NR_pread64, "SQLite reads its file and its log", 0, 0, 0 },
-	{ __NR_pwrite64, "SQLite grows its shared index", 0, 0, 0 },
+	{ __NR_pwrite64, "SQLite grows its shared index; the writer", 0, 0, 0 },
+	{ __NR_fsync, "the writer", 0, 0, 0 },
+	{ __NR_fdatasync, "the writer", 0, 0, 0 },
 	{ __NR_fstat, "SQLite asks for sizes", 0, 0, 0 },
 	{ __NR_newfstatat, "the same, of a descriptor", 3, WHOLE, AT_EMPTY_PATH },
 	{ __NR_ftruncate, "SQLite grows its shared index", 0, 0, 0 },
@@ -36,7 +38,7 @@ static const struct sandbox_call auth_calls[] = {
 	{ __NR_mremap, "memory", 0, 0, 0 },
 	{ __NR_madvise, "memory", 0, 0, 0 },
 	{ __NR_brk, "memory", 0, 0, 0 },
-	{ __NR_futex, "OpenSSL's locks", 0, 0, 0 },
+	{ __NR_futex, "OpenSSL's locks, the writer's queue", 0, 0, 0 },
 	{ __NR_getrandom, "malloc's and SQLite's seeds", 0, 0, 0 },
 	{ __NR_getpid, "SQLite and OpenSSL look for a fork", 0, 0, 0 },
 	{ __NR_clock_gettime, "time, where the vdso can't tell it", 0, 0, 0 },
@@ -52,7 +54,7 @@ static const struct sandbox_call auth_calls[] = {
 
 static const struct sandbox_limit auth_limits[] = {
 	{ RLIMIT_NOFILE, 65536 },	/* a socket a session */
-	{ RLIMIT_NPROC, 0 },
+	/* No RLIMIT_NPROC yet: the writer's thread is made between demote and seal, and set to 0 behind it. */
 };
 
 const struct sandbox_profile profile_auth = {

@@ -39,6 +39,23 @@ static const char *const migrations[REGISTRY_VERSION] = {
 	    " detail TEXT NOT NULL) STRICT;"
 	    "PRAGMA application_id = 1349481332;"	/* SCHEMA_APPLICATION_ID */
 	    "PRAGMA user_version = 1;",
+	/* A limit of 0 is the configuration's; a time of 0 is never, or for ever. */
+	[1] = "ALTER TABLE account ADD COLUMN max_sessions INTEGER NOT NULL DEFAULT 0;"
+	    "ALTER TABLE account ADD COLUMN max_recipients INTEGER NOT NULL DEFAULT 0;"
+	    "ALTER TABLE account ADD COLUMN max_message_size INTEGER NOT NULL DEFAULT 0;"
+	    "ALTER TABLE credential ADD COLUMN kind INTEGER NOT NULL DEFAULT 0 CHECK (kind IN (0, 1));"	/* main, app */
+	    "ALTER TABLE credential ADD COLUMN expires_us INTEGER NOT NULL DEFAULT 0;"
+	    "ALTER TABLE credential ADD COLUMN device INTEGER NOT NULL DEFAULT 0 CHECK (device IN (0, 1));"
+	    "ALTER TABLE credential ADD COLUMN used_us INTEGER NOT NULL DEFAULT 0;"
+	    "ALTER TABLE credential ADD COLUMN used_network TEXT NOT NULL DEFAULT '';"
+	    "UPDATE credential SET kind = 1 WHERE name <> 'password';"
+	    "CREATE TABLE ban ("
+	    " network TEXT NOT NULL PRIMARY KEY,"		/* 192.0.2.0/24 */
+	    " allow INTEGER NOT NULL CHECK (allow IN (0, 1)),"
+	    " created_us INTEGER NOT NULL,"
+	    " until_us INTEGER NOT NULL,"
+	    " reason TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+	    "PRAGMA user_version = 2;",
 };
 
 const char schema_connection[] =

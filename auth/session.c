@@ -137,3 +137,15 @@ session_answer(struct session *s, const struct wire_out *w, int fd)
 {
 	return ipc_send(s->watch.fd, w, &fd, fd >= 0 ? 1 : 0, false);
 }
+
+void
+session_set_limits(struct session *s, const struct registry_limits *own)
+{
+	const struct conf *c = &s->conf->conf;
+
+	s->limits.sessions = own->sessions != 0 ? own->sessions : c->limits_sessions_per_account;
+	s->limits.recipients = own->recipients != 0 ? own->recipients : c->limits_recipients;
+	/* Workers know the configuration's: more than that nobody gets. */
+	s->limits.message_size = own->message_size != 0 && own->message_size < c->limits_message_size ? own->message_size :
+	    c->limits_message_size;
+}

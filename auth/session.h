@@ -37,10 +37,13 @@ struct session {
 	enum ipc_state		 state;
 	struct deadline		 deadline;	/* of the login under way */
 	struct login		*login;		/* or NULL */
+	enum login_verdict	 late;		/* what a login that has failed is answered in its time */
 	/* after login */
 	uint64_t		 account, credential, changed_us;	/* account 0: none */
+	struct registry_limits	 limits;	/* in force at the last command */
 	char			*name;		/* the account's */
 	uint32_t		 generation;	/* of the link that it was granted on */
+	uint32_t		 ngrants;	/* sockets that it has got to the spool there */
 	uint32_t		 t;		/* number of the last transaction */
 	struct transaction	*transaction;	/* in IPC_STATE_TRANSACTION */
 };
@@ -59,6 +62,9 @@ int	session_answer(struct session *s, const struct wire_out *w, int fd);
 int	login_request(struct session *s, struct wire_in *body);
 /* Forgets a login under way. */
 void	login_cancel(struct session *s);
+
+/* The limits in force: the account's own, where it has them. */
+void	session_set_limits(struct session *s, const struct registry_limits *own);
 
 /* verdict.c: what a user asks, by the rules of HOUSE: ERR_OK, or why the session must end. */
 int	verdict_sender(struct session *s, struct wire_in *body);
@@ -84,6 +90,8 @@ void	transaction_get(const struct recipient *r, struct ipc_recipient *m);
 void	link_init(struct auth *a);
 int	link_open(struct auth *a, int fd);
 bool	link_is_up(const struct auth *a);
+/* Whether the spool there is now knows the session: it has been granted on this link. */
+bool	link_is_known(const struct session *s);
 /* A new pair: one end to the spool with the session's grant, the other through fd. */
 int	link_grant(struct session *s, int *fd);
 int	link_put_sender(struct session *s);

@@ -10,19 +10,21 @@ int
 status_request(struct session *s, struct wire_in *body)
 {
 	struct ipc_status_answer m = { .ok = false };
+	struct registry_limits limits;
 	uint8_t data[IPC_TEXT_MAX + 128];
 	struct wire_out w;
 	int err;
 
 	if ((err = ipc_get_empty(body)) != ERR_OK)
 		return err;
-	if (registry_check_credential(s->auth->registry, s->account, s->credential, s->changed_us) == ERR_OK) {
+	if (registry_check_login(s->auth->registry, s->account, s->credential, s->changed_us, &limits) == ERR_OK) {
+		session_set_limits(s, &limits);
 		m.ok = true;
 		snprintf(m.name, sizeof(m.name), "%s", s->name);
 		m.sessions = counters_count(&s->auth->counters, s->account);
-		m.sessions_max = s->conf->conf.limits_sessions_per_account;
-		m.recipients = s->conf->conf.limits_recipients;
-		m.message_size = s->conf->conf.limits_message_size;
+		m.sessions_max = s->limits.sessions;
+		m.recipients = s->limits.recipients;
+		m.message_size = s->limits.message_size;
 		usage_get(&s->auth->usage, s->name, &m.queued_messages, &m.queued_octets);
 	}
 	wire_out_init(&w, data, sizeof(data));

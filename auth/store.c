@@ -136,6 +136,14 @@ store_text(struct registry *r, enum statement s, int column, char *to, size_t si
 }
 
 void
+store_limits(struct registry *r, enum statement s, int column, struct registry_limits *l)
+{
+	l->sessions = store_u64(r, s, column);
+	l->recipients = store_u64(r, s, column + 1);
+	l->message_size = store_u64(r, s, column + 2);
+}
+
+void
 registry_set_timeout(struct registry *r, unsigned ms)
 {
 	sqlite3_busy_timeout(r->db, (int)ms);

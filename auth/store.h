@@ -9,6 +9,9 @@
 
 #include "statements.h"
 
+struct registry_account;
+struct registry_limits;
+
 /* An open registry, for the files of the registry library only. */
 struct registry {
 	sqlite3		*db;
@@ -31,6 +34,16 @@ void	store_end(struct registry *r, enum statement s);
 /* Columns of the row; a text longer than size is cut off. */
 uint64_t store_u64(struct registry *r, enum statement s, int column);
 void	store_text(struct registry *r, enum statement s, int column, char *to, size_t size);
+
+/* Three columns from this one on. */
+void	store_limits(struct registry *r, enum statement s, int column, struct registry_limits *l);
+
+/* change.c: opens a change, a transaction or a part of the caller's; ends it, well or undone, and returns err or what went wrong. */
+int	store_begin_change(struct registry *r);
+int	store_end_change(struct registry *r, int err);
+/* Runs a statement that must touch a row. */
+int	store_run_change(struct registry *r, enum statement s);
+int	store_add_history(struct registry *r, const char *what, const struct registry_account *a, const char *detail);
 
 /* Notes why a call failed and returns err. */
 int	store_fail(struct registry *r, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -8,6 +8,8 @@
 #include "log.h"
 #include "session.h"
 
+#define GRANTS_MAX 8	/* sockets of one session to one spool; a worker asks again only after a fault */
+
 static int
 answer_sender(struct session *s, enum sender_verdict verdict)
 {
@@ -36,9 +38,12 @@ answer_recipient(struct session *s, enum recipient_verdict verdict)
 static int
 check_login(struct session *s)
 {
-	int err = registry_check_credential(s->auth->registry, s->account, s->credential, s->changed_us);
+	struct registry_limits limits;
+	int err = registry_check_login(s->auth->registry, s->account, s->credential, s->changed_us, &limits);
 
-	if (err != ERR_OK && err != ERR_DENIED)
+	if (err == ERR_OK)
+		session_set_limits(s, &limits);
+	else if (err != ERR_DENIED)
 		auth_log_trouble(s->auth, err);
 	return err;
 }
@@ -59,7 +64,7 @@ judge_sender(struct session *s, const struct ipc_sender *m)
 		auth_log_trouble(a, err);
 		return SENDER_UNAVAILABLE;
 	}
-	if (m->size > s->conf->conf.limits_message_size)
+	if (m->size > s->limits.message_size)
 		return SENDER_TOO_BIG;
 	return a->link.has_storage ? SENDER_OK : SENDER_NO_STORAGE;
 }
@@ -74,6 +79,9 @@ verdict_sender(struct session *s, struct wire_in *body)
 
 	if ((err = ipc_get_sender(body, &m)) != ERR_OK)
 		return err;
+	/* RFC 6531, 3.3. A worker refuses this itself: one that asks has been taken over. */
+	if (m.address.is_utf8 && !m.smtputf8)
+		return ERR_SYNTAX;
 	/* The old one ends here, whatever becomes of the new one; to the spool a new envelope says so by itself. */
 	transaction_end(s);
 	verdict = judge_sender(s, &m);
@@ -104,7 +112,7 @@ judge_recipient(struct session *s, const struct ipc_recipient *m)
 		return err == ERR_DENIED ? RECIPIENT_LOGIN_VOID : RECIPIENT_UNAVAILABLE;
 	if (transaction_has(t, &m->address))
 		return RECIPIENT_OK;
-	if (t->nrecipients >= s->conf->conf.limits_recipients)
+	if (t->nrecipients >= s->limits.recipients)
 		return RECIPIENT_TOO_MANY;
 	if (transaction_add(t, m) != ERR_OK)
 		return RECIPIENT_UNAVAILABLE;
@@ -122,6 +130,8 @@ verdict_recipient(struct session *s, struct wire_in *body)
 
 	if ((err = ipc_get_recipient(body, &m)) != ERR_OK)
 		return err;
+	if (m.address.is_utf8 && !s->transaction->sender.smtputf8)
+		return ERR_SYNTAX;
 	return answer_recipient(s, judge_recipient(s, &m));
 }
 
@@ -138,22 +148,30 @@ verdict_reset(struct session *s, struct wire_in *body)
 	return ERR_OK;
 }
 
-/* Tells a new spool the session and its envelope. */
+/*
+ * Tells the spool the session, and a new spool its envelope. One that has had the envelope does not get it
+ * again: an approval is good for one message, and only while the login holds.
+ */
 static int
 introduce(struct session *s, int *fd)
 {
 	static struct ipc_recipient m;
+	uint32_t generation = s->generation;
+	bool was_known = link_is_known(s);
 	int err = link_grant(s, fd);
 
-	if (err != ERR_OK || s->transaction == NULL)
+	if (err != ERR_OK || was_known || s->transaction == NULL || check_login(s) != ERR_OK)
 		return err;
 	err = link_put_sender(s);
 	for (const struct recipient *r = s->transaction->first; r != NULL && err == ERR_OK; r = r->next) {
 		transaction_get(r, &m);
 		err = link_put_recipient(s, &m);
 	}
-	if (err != ERR_OK)
+	if (err != ERR_OK) {
+		/* It hears all of it when the worker asks again. */
+		s->generation = generation;
 		io_close(fd);
+	}
 	return err;
 }
 
@@ -167,6 +185,8 @@ verdict_spool(struct session *s, struct wire_in *body)
 
 	if ((err = ipc_get_empty(body)) != ERR_OK)
 		return err;
+	if (link_is_up(s->auth) && link_is_known(s) && s->ngrants >= GRANTS_MAX)
+		return ERR_DENIED;
 	m.ok = introduce(s, &fd) == ERR_OK;
 	wire_out_init(&w, data, sizeof(data));
 	ipc_put_spool_answer(&w, &m);

@@ -16,6 +16,8 @@
 static const char *const bool_words[] = { "off", "on", NULL };
 static const char *const reply_words[] = { "default", "rfc", NULL };
 static const char *const level_words[] = { "alarm", "error", "warning", "info", "debug", NULL };
+static const char *const format_words[] = { "logfmt", "json", NULL };
+static const char *const target_words[] = { "stderr", "syslog", NULL };
 static const char *const kind_words[] = { "submission", "submissions", "plain", NULL };
 
 #define FIELD(f) offsetof(struct conf, f), sizeof(((struct conf *)0)->f)
@@ -66,14 +68,26 @@ static const struct conf_setting settings[] = {
 	    "Time after which a failed login is answered, whatever its cause." },
 	{ "auth.remember", CONF_DURATION, FIELD(auth_remember), "5m", 0, DAY, NULL,
 	    "How long a password that was checked is remembered (as a keyed digest, in memory only)." },
+	{ "auth.throttle_after", CONF_NUMBER, FIELD(auth_throttle_after), "20", 0, 100000, NULL,
+	    "Wrong passwords of one network (/24, /64) within auth.throttle_time after which its logins are refused; 0: never." },
+	{ "auth.throttle_time", CONF_DURATION, FIELD(auth_throttle_time), "10m", SECOND, DAY, NULL,
+	    "How long they are refused; accounts that have logged in from that network lately are spared." },
 	{ "tls.certificate", CONF_TEXT, FIELD(tls_certificate), "tls/certificate.pem", 0, 0, NULL,
 	    "File of the certificate and its chain, PEM; relative to the instance's folder." },
 	{ "tls.key", CONF_TEXT, FIELD(tls_key), "tls/key.pem", 0, 0, NULL,
 	    "File of the private key, PEM, readable by its owner only." },
+	{ "tls.watch", CONF_BOOL, FIELD(tls_watch), "on", 0, 0, bool_words,
+	    "Whether certificates are put in force by themselves when their files change." },
+	{ "tls.watch_interval", CONF_DURATION, FIELD(tls_watch_interval), "1m", SECOND / 10, DAY, NULL,
+	    "How often the files of certificates and keys are looked at." },
 	{ "sandbox.require", CONF_BOOL, FIELD(sandbox_require), "on", 0, 0, bool_words,
 	    "Whether a part of the sandbox that the kernel lacks is an error when started by root." },
 	{ "log.level", CONF_WORD, FIELD(log_level), "info", 0, 0, level_words,
 	    "Lowest level that is logged." },
+	{ "log.format", CONF_WORD, FIELD(log_format), "logfmt", 0, 0, format_words,
+	    "Form of log lines: key=value, or one JSON object a line with the same keys." },
+	{ "log.target", CONF_WORD, FIELD(log_target), "stderr", 0, 0, target_words,
+	    "Where log lines go: standard error, which systemd's journal keeps, or syslog with facility mail." },
 };
 
 #define NSETTINGS (sizeof(settings) / sizeof(settings[0]))
@@ -385,12 +399,22 @@ set_plain(struct parse *p, const char *section, const char *key, const char *val
 }
 
 static int
+set_certificate(struct parse *p, const char *name, const char *key, const char *value)
+{
+	struct conf_error error;
+
+	return conf_set_certificate(p->c, name, key, value, &error) == ERR_OK ? 1 : fail(p, "%s", error.text);
+}
+
+static int
 handle(void *user, const char *section, const char *key, const char *value)
 {
 	struct parse *p = user;
 
 	if (strncmp(section, "listener ", 9) == 0 && section[9] != 0)
 		return set_listener(p, section + 9 + strspn(section + 9, " "), key, value);
+	if (strncmp(section, "certificate ", 12) == 0 && section[12] != 0)
+		return set_certificate(p, section + 12 + strspn(section + 12, " "), key, value);
 	return set_plain(p, section, key, value);
 }
 
@@ -466,5 +490,6 @@ conf_parse(struct conf *c, const char *text, size_t len, struct conf_error *erro
 		fail(&p, "this line is neither '[section]', 'key = value' nor a comment that starts with #");
 	}
 	check_listeners(&p);
+	conf_complete_certificates(c);
 	return p.failed ? ERR_SYNTAX : ERR_OK;
 }

@@ -10,6 +10,8 @@
 
 #define CONF_LISTENERS_MAX 32
 #define CONF_NETWORKS_MAX 16
+#define CONF_CERTIFICATES_MAX 31	/* beside the default pair */
+#define CONF_PAIRS_MAX (CONF_CERTIFICATES_MAX + 1)
 #define CONF_FILE_MAX (256 * 1024)	/* octets of a configuration file */
 #define CONF_LINE_MAX 198		/* octets of a line (what the parser library holds) */
 
@@ -26,6 +28,12 @@ struct conf_listener {
 	struct netaddr		address;
 	struct netmask		networks[CONF_NETWORKS_MAX];	/* clients that may come, beside loopback (plain only) */
 	size_t			nnetworks;
+};
+
+/* One [certificate NAME]: a chain and its key for the names that the certificate bears. */
+struct conf_certificate {
+	char			name[37];	/* inih cuts the names of sections off behind 49 octets */
+	char			certificate[256], key[256];	/* files, as tls.certificate and tls.key; tls/NAME.pem, tls/NAME-key.pem */
 };
 
 /* Every setting; the comment is its name in the file. Durations are milliseconds, sizes octets. */
@@ -51,12 +59,20 @@ struct conf {
 	uint64_t	auth_hashers;			/* auth.hashers */
 	uint64_t	auth_failure_delay;		/* auth.failure_delay */
 	uint64_t	auth_remember;			/* auth.remember */
+	uint64_t	auth_throttle_after;		/* auth.throttle_after; 0: never */
+	uint64_t	auth_throttle_time;		/* auth.throttle_time */
 	char		tls_certificate[1024];		/* tls.certificate */
 	char		tls_key[1024];			/* tls.key */
+	uint8_t		tls_watch;			/* tls.watch */
+	uint64_t	tls_watch_interval;		/* tls.watch_interval */
 	uint8_t		sandbox_require;		/* sandbox.require */
 	uint8_t		log_level;			/* log.level: enum log_level */
+	uint8_t		log_format;			/* log.format: enum log_format */
+	uint8_t		log_target;			/* log.target: enum log_target */
 	struct conf_listener listeners[CONF_LISTENERS_MAX];	/* [listener NAME] */
 	size_t		nlisteners;
+	struct conf_certificate certificates[CONF_CERTIFICATES_MAX];	/* [certificate NAME] */
+	size_t		ncertificates;
 };
 
 enum conf_type { CONF_TEXT, CONF_HOSTNAME, CONF_NUMBER, CONF_SIZE, CONF_DURATION, CONF_BOOL, CONF_WORD };
@@ -90,6 +106,23 @@ const char *conf_nearest(const char *name);
  * the first error counts. Pure.
  */
 int	conf_parse(struct conf *c, const char *text, size_t len, struct conf_error *error);
+
+/* One key of a [certificate NAME]. Any error: error->text says what is wrong. */
+int	conf_set_certificate(struct conf *c, const char *name, const char *key, const char *value, struct conf_error *error);
+/* Gives those that lack a file's name the usual one. */
+void	conf_complete_certificates(struct conf *c);
+
+/* A pair of certificate and key, with the names of the settings that name its files. Pointers go into the configuration. */
+struct conf_pair {
+	const char	*name;				/* "" for the default one */
+	const char	*certificate, *key;
+	char		 certificate_setting[80], key_setting[80];
+};
+
+/* Pair i: 0 is the default one, then the sections in order, which is the order of postern-keys' keys. False behind the last. */
+bool	conf_pair(const struct conf *c, size_t i, struct conf_pair *p);
+/* Whether a listener has TLS. */
+bool	conf_needs_tls(const struct conf *c);
 
 /* Reads and parses a file. Also ERR_NOTFOUND, ERR_SYSTEM, ERR_TOOBIG, with error->text. The text, if wanted, goes to *text
  * (malloc, NUL behind len octets; the caller frees). */

@@ -1,34 +1,40 @@
 /*
- * Log lines: an event each, key=value, foreign values escaped. Runs in every program but workers.
- * Invariant: a line is one write(2), and no foreign octet can end it or start a field.
+ * Log lines: an event each, to standard error or syslog. Runs in every program but workers. Invariant: a line is one
+ * write(2), and never waits for syslog.
  */
 #include "log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "io.h"
+#include "log_line.h"
 #include "str.h"
 
-#define LINE_MAX_OCTETS 4096
-#define VALUE_MAX_OCTETS 512
+#define SYSLOG_SOCKET "/dev/log"
+#define FACILITY_MAIL (2 << 3)	/* RFC 5424, 6.2.1 */
 
 static const char *program = "postern";
 static enum log_level lowest_level = LOG_LEVEL_INFO;
+static enum log_format format = LOG_FORMAT_LOGFMT;
+static int syslog_fd = -1;
+static pid_t pid;
 
 static const char *const levels[] = {
 	[LOG_LEVEL_ALARM] = "alarm", [LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning",
 	[LOG_LEVEL_INFO] = "info", [LOG_LEVEL_DEBUG] = "debug",
 };
-
-struct line {
-	char	text[LINE_MAX_OCTETS];
-	size_t	len;
+static const int severities[] = {
+	[LOG_LEVEL_ALARM] = 1, [LOG_LEVEL_ERROR] = 3, [LOG_LEVEL_WARNING] = 4, [LOG_LEVEL_INFO] = 6, [LOG_LEVEL_DEBUG] = 7,
 };
 
 void
@@ -40,63 +46,59 @@ log_open(const char *name, enum log_level lowest)
 	tzset();
 }
 
-static void
-put(struct line *l, const char *s, size_t n)
+void
+log_configure(enum log_level lowest, enum log_format form)
 {
-	/* One octet stays free for the line's end. */
-	if (n > sizeof(l->text) - 1 - l->len)
-		n = sizeof(l->text) - 1 - l->len;
-	memcpy(l->text + l->len, s, n);
-	l->len += n;
+	lowest_level = lowest;
+	format = form;
 }
 
+static int
+connect_syslog(const char *path)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (str_fmt(to.sun_path, sizeof(to.sun_path), "%s", path) != 0 ||
+	    (fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) < 0)
+		return -1;
+	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) != 0)
+		io_close(&fd);
+	return fd;
+}
+
+void
+log_open_syslog(void)
+{
+	/* Cached: the sandboxes of some programs have no getpid(2). */
+	pid = getpid();
+	if (syslog_fd < 0)
+		syslog_fd = connect_syslog(SYSLOG_SOCKET);
+	if (syslog_fd < 0)
+		log_event(LOG_LEVEL_WARNING, 0, "log.syslog_missing", "socket", SYSLOG_SOCKET, "reason", strerror(errno), "fix",
+		    "start a syslog daemon, or set log.target stderr; standard error is used meanwhile", NULL);
+}
+
+/* One datagram, as syslog(3) makes it. False when the line was not taken. */
 static bool
-is_plain(const char *s)
+send_to_syslog(enum log_level level, const struct log_line *l)
 {
-	if (*s == 0)
+	char text[LOG_LINE_MAX + 96], when[32];
+	time_t now = time(NULL);
+	struct tm tm;
+	int n;
+
+	if (syslog_fd < 0 || localtime_r(&now, &tm) == NULL || strftime(when, sizeof(when), "%b %e %H:%M:%S", &tm) == 0)
 		return false;
-	for (; *s != 0; s++)
-		if ((unsigned char)*s <= ' ' || (unsigned char)*s >= 0x7f || *s == '"' || *s == '=' || *s == '\\')
-			return false;
-	return true;
-}
-
-static void
-put_quoted(struct line *l, const char *s)
-{
-	put(l, "\"", 1);
-	for (size_t i = 0; s[i] != 0 && i < VALUE_MAX_OCTETS; i++) {
-		unsigned char c = (unsigned char)s[i];
-		char escape[5];
-
-		if (c == '"' || c == '\\')
-			snprintf(escape, sizeof(escape), "\\%c", c);
-		else if (c < ' ' || c >= 0x7f)
-			snprintf(escape, sizeof(escape), "\\x%02x", c);
-		else
-			snprintf(escape, sizeof(escape), "%c", c);
-		put(l, escape, strlen(escape));
-	}
-	put(l, "\"", 1);
-}
-
-static void
-put_pair(struct line *l, const char *key, const char *value)
-{
-	if (l->len != 0)
-		put(l, " ", 1);
-	put(l, key, strlen(key));
-	put(l, "=", 1);
-	if (is_plain(value) && strlen(value) <= VALUE_MAX_OCTETS)
-		put(l, value, strlen(value));
-	else
-		put_quoted(l, value);
+	n = snprintf(text, sizeof(text), "<%d>%s %s[%ld]: %.*s", FACILITY_MAIL | severities[level], when, program, (long)pid,
+	    (int)l->len - 1, l->text);
+	return n > 0 && (size_t)n < sizeof(text) && write(syslog_fd, text, (size_t)n) == n;
 }
 
 void
 log_event(enum log_level level, uint64_t session, const char *event, ...)
 {
-	struct line l = { .len = 0 };
+	struct log_line l;
 	char text[32];
 	const char *key;
 	va_list ap;
@@ -104,21 +106,24 @@ log_event(enum log_level level, uint64_t session, const char *event, ...)
 
 	if (level > lowest_level)
 		return;
+	log_line_begin(&l, format);
 	if (session != 0)
-		put_pair(&l, "session", str_put_hex64(text, session));
-	put_pair(&l, "time", str_put_time(text, io_now_us()));
-	put_pair(&l, "level", levels[level]);
-	put_pair(&l, "program", program);
-	put_pair(&l, "event", event);
+		log_line_put(&l, "session", str_put_hex64(text, session));
+	log_line_put(&l, "time", str_put_time(text, io_now_us()));
+	log_line_put(&l, "level", levels[level]);
+	log_line_put(&l, "program", program);
+	log_line_put(&l, "event", event);
 	va_start(ap, event);
 	while ((key = va_arg(ap, const char *)) != NULL) {
 		const char *value = va_arg(ap, const char *);
 
 		if (value != NULL)
-			put_pair(&l, key, value);
+			log_line_put(&l, key, value);
 	}
 	va_end(ap);
-	l.text[l.len++] = '\n';
+	log_line_end(&l);
+	if (send_to_syslog(level, &l))
+		return;
 	n = write(STDERR_FILENO, l.text, l.len);
 	(void)n;
 }
@@ -132,6 +137,8 @@ log_fatal(int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	if (syslog_fd >= 0)
+		log_error("start.failed", "reason", text, NULL);
 	fprintf(stderr, "%s: %s\n", program, text);
 	exit(code);
 }

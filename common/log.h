@@ -11,13 +11,32 @@ enum log_level {
 	LOG_LEVEL_DEBUG,
 };
 
+enum log_format {
+	LOG_FORMAT_LOGFMT,	/* key=value key="two words" */
+	LOG_FORMAT_JSON,	/* one object a line with the same keys; all values are strings */
+};
+
+enum log_target {
+	LOG_TARGET_STDERR,
+	LOG_TARGET_SYSLOG,
+};
+
 /* Names the program on each line and sets the lowest level that is written. name is kept, not copied. */
 void	log_open(const char *name, enum log_level lowest);
 
+/* The lowest level and the form of lines from here on; at any time. */
+void	log_configure(enum log_level lowest, enum log_format format);
+
 /*
- * One event, one line of key=value (logfmt) on standard error, written by one write(2):
+ * From here on lines go to syslog(3)'s socket, with facility mail; while a program still may open files, and once. Nothing ever
+ * waits for it: a line that it does not take at once goes to standard error.
+ */
+void	log_open_syslog(void);
+
+/*
+ * One event, one line on standard error, written by one write(2):
  *   session=<16 hex> time=... level=... program=... event=<event> key=value ...
- * session 0 is left out. Behind event come pairs of const char * key, value and a final NULL; a pair whose
+ * or the same as JSON. session 0 is left out. Behind event come pairs of const char * key, value and a final NULL; a pair whose
  * value is NULL is skipped. Keys are constants; values may be foreign: they are quoted and escaped as
  * needed and cut at 512 octets. Never pass a secret. A worker never logs: its receivers do.
  */
@@ -27,7 +46,8 @@ void	log_event(enum log_level level, uint64_t session, const char *event, ...) _
 #define log_error(event, ...)	log_event(LOG_LEVEL_ERROR, 0, event, __VA_ARGS__)
 #define log_info(event, ...)	log_event(LOG_LEVEL_INFO, 0, event, __VA_ARGS__)
 
-/* For programs that are starting: "NAME: message" on standard error, then exit(code), a sysexits(3) number. */
+/* For programs that are starting: "NAME: message" on standard error (and an event in syslog, if that is open), then exit(code), a
+ * sysexits(3) number. */
 void	log_fatal(int code, const char *fmt, ...) __attribute__((noreturn, format(printf, 2, 3)));
 
 #endif

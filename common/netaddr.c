@@ -88,6 +88,15 @@ netmask_parse(struct netmask *m, const char *text)
 }
 
 char *
+netmask_put(char *to, const struct netmask *m)
+{
+	char host[NETADDR_TEXT];
+
+	snprintf(to, NETADDR_TEXT, "%.46s/%u", netaddr_put_host(host, &m->address), (unsigned)m->bits);
+	return to;
+}
+
+char *
 netaddr_put_host(char *to, const struct netaddr *a)
 {
 	if (a->family == 0 || inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->octets, to, NETADDR_TEXT) == NULL)

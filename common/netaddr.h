@@ -26,6 +26,9 @@ int	netaddr_parse(struct netaddr *a, const char *text);
 /* "10.0.0.0/8", "fd00::/8", "192.0.2.1". ERR_SYNTAX, also when bits beyond the prefix are set. */
 int	netmask_parse(struct netmask *m, const char *text);
 
+/* "10.0.0.0/8", with the prefix always. to holds NETADDR_TEXT; returns to. */
+char	*netmask_put(char *to, const struct netmask *m);
+
 /* The address alone, and with its port ("192.0.2.1:25", "[::1]:25"). to holds NETADDR_TEXT; returns to. */
 char	*netaddr_put_host(char *to, const struct netaddr *a);
 char	*netaddr_put(char *to, const struct netaddr *a);

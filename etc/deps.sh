@@ -1,5 +1,5 @@
 #!/bin/sh
-# What Postern needs of Debian's packages: etc/deps.sh build|run|check|bench installs what is missing when root, else names the
+# What Postern needs of Debian's packages: etc/deps.sh build|run|check|deb|check-deb|bench installs what is missing when root, else names the
 # line to type. Nothing is downloaded, not even a package list, when all is there.
 
 build="gcc libc6-dev make libssl-dev libsqlite3-dev libcrypt-dev libseccomp-dev libinih-dev"
@@ -7,6 +7,8 @@ run="$build curl openssl"
 check="$run libcmocka-dev binutils mandoc msmtp procps python3 sqlite3 strace swaks libnet-ssleay-perl util-linux"
 short="$run python3"
 bench="$short postfix dovecot-core"
+deb="$build binutils dpkg-dev"
+check_deb="$deb curl debootstrap lintian openssl python3"
 
 case "$1" in
 build) wanted=$build ;;
@@ -14,8 +16,10 @@ run) wanted=$run ;;
 check) wanted=$check ;;
 short) wanted=$short ;;
 bench) wanted=$bench ;;
+deb) wanted=$deb ;;
+check-deb) wanted=$check_deb ;;
 list) printf '%s\n' $check; exit 0 ;;
-*) echo "usage: etc/deps.sh build|run|check|short|bench|list" >&2; exit 64 ;;
+*) echo "usage: etc/deps.sh build|run|check|short|bench|deb|check-deb|list" >&2; exit 64 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null 2>&1; then

@@ -31,6 +31,12 @@ enum ipc_kind {
 	IPC_LINK = 0x24,
 	/* master -> auth, spool: a checked configuration for new sessions (1 descriptor: a memory file). */
 	IPC_RELOAD = 0x26,
+	/* auth -> master, one-way: whose session it is (message_control.h). */
+	IPC_SESSION_ACCOUNT = 0x28,
+	/* auth, spool -> master, one-way: what was counted since the last one (message_control.h). */
+	IPC_COUNTERS = 0x2a,
+	/* auth -> master, one-way: a network whose connections are to be refused, or never. */
+	IPC_BAN = 0x2c,
 
 	/* worker -> auth */
 	IPC_LOGIN = 0x30, IPC_LOGIN_ANSWER = 0x31,	/* the answer brings the spool's socket (1 descriptor) if OK */
@@ -48,6 +54,7 @@ enum ipc_kind {
 	/* spool -> auth */
 	IPC_FROM = 0x48, IPC_FROM_ANSWER = 0x49,	/* header From: may this account use all of these? */
 	IPC_STORAGE = 0x4a,				/* one-way: whether there is room for mail */
+	IPC_USAGE = 0x4c,				/* one-way: what waits of an account; of all after a new link */
 
 	/* worker -> spool */
 	IPC_OPEN = 0x50,				/* one-way: freezes envelope t and begins its message */
@@ -61,6 +68,19 @@ enum ipc_kind {
 
 	/* auth -> its hashing children */
 	IPC_HASH = 0x70, IPC_HASH_ANSWER = 0x71,
+
+	/* smtpadm -> master, over the control socket (message_control.h) */
+	IPC_CONTROL_SESSIONS = 0x80, IPC_CONTROL_SESSIONS_ANSWER = 0x81,	/* a datagram a session, then an empty one */
+	IPC_CONTROL_KILL = 0x82, IPC_CONTROL_KILL_ANSWER = 0x83,
+	IPC_CONTROL_STATUS = 0x84, IPC_CONTROL_STATUS_ANSWER = 0x85,
+	IPC_CONTROL_METRICS = 0x86, IPC_CONTROL_METRICS_ANSWER = 0x87,
+	IPC_CONTROL_RELOAD = 0x88, IPC_CONTROL_RELOAD_ANSWER = 0x89,	/* answered when all is in force, or nothing is */
+	IPC_CONTROL_PAUSE = 0x8a, IPC_CONTROL_PAUSE_ANSWER = 0x8b,
+	IPC_CONTROL_RESUME = 0x8c, IPC_CONTROL_RESUME_ANSWER = 0x8d,
+	IPC_CONTROL_DRAIN = 0x8e, IPC_CONTROL_DRAIN_ANSWER = 0x8f,
+
+	/* smtpadm -> spool, over its control socket (message_queue.h) */
+	IPC_QUEUE = 0x90, IPC_QUEUE_ANSWER = 0x91,
 };
 
 /* Where a datagram arrives: receiver FROM sender. */
@@ -73,6 +93,8 @@ enum ipc_channel {
 	IPC_SPOOL_FROM_WORKER, IPC_WORKER_FROM_SPOOL,
 	IPC_KEYS_FROM_WORKER, IPC_WORKER_FROM_KEYS,
 	IPC_HASHER_FROM_AUTH, IPC_AUTH_FROM_HASHER,
+	IPC_MASTER_FROM_ADMIN, IPC_ADMIN_FROM_MASTER,
+	IPC_SPOOL_FROM_ADMIN, IPC_ADMIN_FROM_SPOOL,
 };
 
 /* The state of a session as its service keeps it, for the states mask of the permit table. */
@@ -149,6 +171,7 @@ enum peer_verdict {
 	PEER_OVERLOADED,	/* 421: workers.max reached */
 	PEER_CLOSED,		/* 521: this listener or client address is set not to be served */
 	PEER_BANNED,		/* 554: banned address */
+	PEER_PAUSED,		/* 421: smtpadm pause submission */
 };
 struct ipc_session {
 	uint64_t		session;	/* never used twice */
@@ -185,6 +208,15 @@ struct ipc_failed {
 };
 void	ipc_put_failed(struct wire_out *w, const struct ipc_failed *m);
 int	ipc_get_failed(struct wire_in *w, struct ipc_failed *m);
+
+#define IPC_BAN_FOREVER 0xffffffffU
+struct ipc_ban {
+	struct netmask	network;
+	bool		allow;		/* spared instead of refused, also from what a crash brings on */
+	uint32_t	seconds;	/* that it holds for; 0: lifted */
+};
+void	ipc_put_ban(struct wire_out *w, const struct ipc_ban *m);
+int	ipc_get_ban(struct wire_in *w, struct ipc_ban *m);
 
 /* IPC_LINK, IPC_RELOAD, IPC_RESET, IPC_SPOOL, IPC_STATUS, IPC_ABORT: no fields. */
 void	ipc_put_empty(struct wire_out *w, enum ipc_kind kind);
@@ -340,6 +372,13 @@ struct ipc_storage {
 void	ipc_put_storage(struct wire_out *w, const struct ipc_storage *m);
 int	ipc_get_storage(struct wire_in *w, struct ipc_storage *m);
 
+struct ipc_usage {
+	char		account[IPC_TEXT_MAX];
+	uint64_t	messages, octets;	/* of its messages in new/, cur/ and hold/; 0 messages: none any more */
+};
+void	ipc_put_usage(struct wire_out *w, const struct ipc_usage *m);
+int	ipc_get_usage(struct wire_in *w, struct ipc_usage *m);
+
 /* IPC_OPEN, IPC_OUTCOME: the transaction's number. */
 void	ipc_put_transaction(struct wire_out *w, enum ipc_kind kind, uint32_t t);
 int	ipc_get_transaction(struct wire_in *w, uint32_t *t);
@@ -404,7 +443,7 @@ int	ipc_get_sign_answer(struct wire_in *w, struct ipc_sign_answer *m);
 
 struct ipc_hash {
 	uint32_t	job;
-	char		hash[512];	/* crypt(5) form */
+	char		hash[512];	/* crypt(5) form; "": a new one is to be made */
 	const uint8_t	*password;	/* no NUL inside */
 	size_t		password_len;
 };
@@ -413,7 +452,8 @@ int	ipc_get_hash(struct wire_in *w, struct ipc_hash *m);
 
 struct ipc_hash_answer {
 	uint32_t	job;
-	bool		matches;
+	bool		matches;	/* or a hash was made */
+	char		hash[512];	/* that was made, else "" */
 };
 void	ipc_put_hash_answer(struct wire_out *w, const struct ipc_hash_answer *m);
 int	ipc_get_hash_answer(struct wire_in *w, struct ipc_hash_answer *m);

@@ -63,6 +63,7 @@ ipc_put_hash_answer(struct wire_out *w, const struct ipc_hash_answer *m)
 	fields_put_kind(w, IPC_HASH_ANSWER);
 	wire_put_u32(w, m->job);
 	fields_put_bool(w, m->matches);
+	fields_put_text(w, m->hash);
 }
 
 int
@@ -70,5 +71,6 @@ ipc_get_hash_answer(struct wire_in *w, struct ipc_hash_answer *m)
 {
 	m->job = wire_get_u32(w);
 	m->matches = fields_get_bool(w);
+	wire_get_text(w, m->hash, sizeof(m->hash));
 	return wire_in_end(w);
 }

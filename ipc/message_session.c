@@ -25,7 +25,7 @@ ipc_get_session(struct wire_in *w, struct ipc_session *m)
 	fields_get_netaddr(w, &m->peer);
 	fields_get_netaddr(w, &m->local);
 	m->listener = (enum listener_kind)wire_get_enum(w, LISTENER_KIND_MAX);
-	m->verdict = (enum peer_verdict)wire_get_enum(w, PEER_BANNED);
+	m->verdict = (enum peer_verdict)wire_get_enum(w, PEER_PAUSED);
 	return wire_in_end(w);
 }
 
@@ -82,6 +82,32 @@ ipc_get_failed(struct wire_in *w, struct ipc_failed *m)
 {
 	m->code = wire_get_u8(w);
 	wire_get_text(w, m->reason, sizeof(m->reason));
+	return wire_in_end(w);
+}
+
+void
+ipc_put_ban(struct wire_out *w, const struct ipc_ban *m)
+{
+	fields_put_kind(w, IPC_BAN);
+	fields_put_netaddr(w, &m->network.address);
+	wire_put_u8(w, m->network.bits);
+	fields_put_bool(w, m->allow);
+	wire_put_u32(w, m->seconds);
+}
+
+/* The address must have no port, and no bits behind the prefix. */
+int
+ipc_get_ban(struct wire_in *w, struct ipc_ban *m)
+{
+	struct netaddr network;
+
+	fields_get_netaddr(w, &m->network.address);
+	m->network.bits = wire_get_enum(w, m->network.address.family == 4 ? 32 : 128);
+	m->allow = fields_get_bool(w);
+	m->seconds = wire_get_u32(w);
+	network = netaddr_network(&m->network.address, m->network.bits, m->network.bits);
+	if (!w->failed && (network.family == 0 || !netaddr_is_equal(&network, &m->network.address)))
+		w->failed = true;
 	return wire_in_end(w);
 }
 

@@ -154,6 +154,24 @@ ipc_get_storage(struct wire_in *w, struct ipc_storage *m)
 }
 
 void
+ipc_put_usage(struct wire_out *w, const struct ipc_usage *m)
+{
+	fields_put_kind(w, IPC_USAGE);
+	fields_put_text(w, m->account);
+	wire_put_u64(w, m->messages);
+	wire_put_u64(w, m->octets);
+}
+
+int
+ipc_get_usage(struct wire_in *w, struct ipc_usage *m)
+{
+	wire_get_text(w, m->account, sizeof(m->account));
+	m->messages = wire_get_u64(w);
+	m->octets = wire_get_u64(w);
+	return wire_in_end(w);
+}
+
+void
 ipc_put_commit(struct wire_out *w, const struct ipc_commit *m)
 {
 	fields_put_kind(w, IPC_COMMIT);

@@ -86,6 +86,8 @@ service_start(struct service *s, const char *name, int argc, char **argv)
 	if (instance_open(&s->in, root) != ERR_OK)
 		service_fail(s, EX_OSERR, "the folder %s can't be used", root);
 	load_conf(s);
-	log_open(program, (enum log_level)s->conf.log_level);
+	log_configure((enum log_level)s->conf.log_level, (enum log_format)s->conf.log_format);
+	if (s->conf.log_target == LOG_TARGET_SYSLOG && !s->selftest)
+		log_open_syslog();
 	instance_ids(&s->in, &s->conf, &s->ids);
 }

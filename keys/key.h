@@ -7,7 +7,7 @@
 
 #include "judge.h"
 
-struct conf;
+struct conf_pair;
 struct instance;
 
 /* One private key and the digest by which the master recognises its certificate. */
@@ -22,12 +22,12 @@ struct key {
 void	key_library_start(void);
 
 /*
- * Loads tls.key, checks that it belongs to tls.certificate and is of a kind that is served (RSA from 2048 bits, EC P-256,
+ * Loads the key of a pair, checks that it belongs to the pair's certificate and is of a kind that is served (RSA from 2048 bits, EC P-256,
  * P-384, P-521), and signs once by each of its algorithms. On failure why (size octets) holds a sentence that names the file and
  * the mending command. ERR_NOTFOUND, ERR_DENIED (owner, mode, link), ERR_SYNTAX (no such PEM or kind), ERR_CORRUPT (key and
  * certificate are no pair), ERR_TOOBIG, ERR_SYSTEM.
  */
-int	key_load(struct key *k, const struct instance *in, const struct conf *c, char *why, size_t size);
+int	key_load(struct key *k, const struct instance *in, const struct conf_pair *pair, char *why, size_t size);
 void	key_release(struct key *k);
 
 /* Signs; signature holds IPC_SIGNATURE_MAX octets. What is signed must have been judged. ERR_SYSTEM. */

@@ -25,7 +25,7 @@
 #include "mem.h"
 
 #define FILE_MAX (256 * 1024)		/* a certificate with the longest chain is below 64 KiB */
-#define SECURE_HEAP (256 * 1024)	/* private numbers and what is reckoned with them */
+#define SECURE_HEAP (1024 * 1024)	/* private numbers of all keys and what is reckoned with them */
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX (IPC_SIGNATURE_MAX * 8)
 
@@ -58,16 +58,16 @@ read_whole(int fd, size_t *n)
 
 /* Why instance_open_secret() refused, and what mends it. */
 static void
-say_denied(const char *path, char *why, size_t size)
+say_denied(const char *path, const char *setting, char *why, size_t size)
 {
 	struct stat st;
 
 	if (lstat(path, &st) != 0)
 		snprintf(why, size, "private key %s: %s", path, strerror(errno));
 	else if (S_ISLNK(st.st_mode))
-		snprintf(why, size, "private key %s is a link: name the file itself with tls.key", path);
+		snprintf(why, size, "private key %s is a link: name the file itself with %s", path, setting);
 	else if (!S_ISREG(st.st_mode))
-		snprintf(why, size, "private key %s is no regular file: name another with tls.key", path);
+		snprintf(why, size, "private key %s is no regular file: name another with %s", path, setting);
 	else if (st.st_uid != 0 && st.st_uid != geteuid())
 		snprintf(why, size, "private key %s belongs to user %u: chown %u %s", path, st.st_uid, geteuid(), path);
 	else
@@ -86,7 +86,7 @@ refuse_passphrase(char *buf, int size, int writing, void *asked)
 }
 
 static int
-load_private(struct key *k, const char *path, char *why, size_t size)
+load_private(struct key *k, const char *path, const char *setting, char *why, size_t size)
 {
 	BIO *bio;
 	bool asked = false;
@@ -97,10 +97,10 @@ load_private(struct key *k, const char *path, char *why, size_t size)
 	case ERR_OK:
 		break;
 	case ERR_NOTFOUND:
-		snprintf(why, size, "private key %s: no such file; run smtpadm setup, or name it with tls.key", path);
+		snprintf(why, size, "private key %s: no such file; run smtpadm setup, or name it with %s", path, setting);
 		return err;
 	case ERR_DENIED:
-		say_denied(path, why, size);
+		say_denied(path, setting, why, size);
 		return err;
 	default:
 		snprintf(why, size, "private key %s: %s", path, strerror(errno));
@@ -118,16 +118,17 @@ load_private(struct key *k, const char *path, char *why, size_t size)
 		err = ERR_SYNTAX;
 		if (asked)
 			snprintf(why, size, "private key %s is locked with a passphrase: unlock it with "
-			    "openssl pkey -in %s -out NEW, chmod 600 NEW, and name NEW with tls.key", path, path);
+			    "openssl pkey -in %s -out NEW, chmod 600 NEW, and name NEW with %s", path, path, setting);
 		else
-			snprintf(why, size, "private key %s is no private key in PEM form: name another with tls.key", path);
+			snprintf(why, size, "private key %s is no private key in PEM form: name another with %s", path,
+			    setting);
 	}
 	return err;
 }
 
 /* The first certificate of the file is the server's own. It is public: links are followed (certbot makes them). */
 static int
-load_certificate(X509 **x, const char *path, char *why, size_t size)
+load_certificate(X509 **x, const char *path, const char *setting, char *why, size_t size)
 {
 	BIO *bio;
 	size_t n;
@@ -136,8 +137,8 @@ load_certificate(X509 **x, const char *path, char *why, size_t size)
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) < 0) {
 		err = io_error();
 		if (err == ERR_NOTFOUND)
-			snprintf(why, size, "certificate %s: no such file; run smtpadm setup, or name it with tls.certificate",
-			    path);
+			snprintf(why, size, "certificate %s: no such file; run smtpadm setup, or name it with %s", path,
+			    setting);
 		else
 			snprintf(why, size, "certificate %s: %s", path, strerror(errno));
 		return err;
@@ -156,7 +157,7 @@ load_certificate(X509 **x, const char *path, char *why, size_t size)
 	mem_wipe(file, n);
 	if (*x != NULL)
 		return ERR_OK;
-	snprintf(why, size, "certificate %s holds no certificate in PEM form: name another with tls.certificate", path);
+	snprintf(why, size, "certificate %s holds no certificate in PEM form: name another with %s", path, setting);
 	return ERR_SYNTAX;
 }
 
@@ -227,27 +228,27 @@ digest_public(struct key *k, X509 *x)
 }
 
 int
-key_load(struct key *k, const struct instance *in, const struct conf *c, char *why, size_t size)
+key_load(struct key *k, const struct instance *in, const struct conf_pair *pair, char *why, size_t size)
 {
 	char key_path[PATH_MAX], certificate_path[PATH_MAX];
 	X509 *x = NULL;
 	int err;
 
 	*k = (struct key){ .pkey = NULL };
-	if ((err = instance_file(in, c->tls_key, key_path)) != ERR_OK ||
-	    (err = instance_file(in, c->tls_certificate, certificate_path)) != ERR_OK) {
-		snprintf(why, size, "tls.key or tls.certificate is too long a path");
+	if ((err = instance_file(in, pair->key, key_path)) != ERR_OK ||
+	    (err = instance_file(in, pair->certificate, certificate_path)) != ERR_OK) {
+		snprintf(why, size, "%s or %s is too long a path", pair->key_setting, pair->certificate_setting);
 		return err;
 	}
-	if ((err = load_private(k, key_path, why, size)) != ERR_OK)
+	if ((err = load_private(k, key_path, pair->key_setting, why, size)) != ERR_OK)
 		goto out;
 	if ((err = find_kind(k, key_path, why, size)) != ERR_OK)
 		goto out;
-	if ((err = load_certificate(&x, certificate_path, why, size)) != ERR_OK)
+	if ((err = load_certificate(&x, certificate_path, pair->certificate_setting, why, size)) != ERR_OK)
 		goto out;
 	if (X509_check_private_key(x, k->pkey) != 1 || prove(k, X509_get0_pubkey(x)) != ERR_OK) {
-		snprintf(why, size, "private key %s does not belong to certificate %s: name a pair with tls.key and "
-		    "tls.certificate", key_path, certificate_path);
+		snprintf(why, size, "private key %s does not belong to certificate %s: name a pair with %s and %s",
+		    key_path, certificate_path, pair->key_setting, pair->certificate_setting);
 		err = ERR_CORRUPT;
 		goto out;
 	}

@@ -19,8 +19,6 @@
 #include "serve.h"
 #include "service.h"
 
-#define KEYS_MAX 1
-
 static int
 exit_code(int err)
 {
@@ -38,15 +36,6 @@ exit_code(int err)
 	}
 }
 
-static bool
-needs_keys(const struct conf *c)
-{
-	for (size_t i = 0; i < c->nlisteners; i++)
-		if (c->listeners[i].kind != LISTENER_PLAIN)
-			return true;
-	return false;
-}
-
 /* The sandbox forbids both later, but the key is read before it. */
 static void
 forbid_core(void)
@@ -57,18 +46,21 @@ forbid_core(void)
 	setrlimit(RLIMIT_CORE, &none);
 }
 
-static void
-load(const struct service *s, struct key *keys, size_t *n)
+/* All keys, in the order of the pairs, by which workers number them. */
+static size_t
+load(const struct service *s, struct key *keys)
 {
+	struct conf_pair pair;
 	char why[1024];
+	size_t n = 0;
 	int err;
 
-	*n = 0;
-	if (!needs_keys(&s->conf))
-		return;
-	if ((err = key_load(&keys[0], &s->in, &s->conf, why, sizeof(why))) != ERR_OK)
-		service_fail(s, exit_code(err), "%s", why);
-	*n = 1;
+	while (conf_needs_tls(&s->conf) && conf_pair(&s->conf, n, &pair)) {
+		if ((err = key_load(&keys[n], &s->in, &pair, why, sizeof(why))) != ERR_OK)
+			service_fail(s, exit_code(err), "%s", why);
+		n++;
+	}
+	return n;
 }
 
 static void
@@ -106,8 +98,8 @@ int
 main(int argc, char **argv)
 {
 	static struct service s;
-	struct key keys[KEYS_MAX];
-	uint8_t digests[KEYS_MAX * sizeof(keys[0].digest)];
+	static struct key keys[CONF_PAIRS_MAX];
+	uint8_t digests[CONF_PAIRS_MAX * sizeof(keys[0].digest)];
 	struct sandbox box;
 	size_t n;
 	int err;
@@ -118,7 +110,7 @@ main(int argc, char **argv)
 	if (s.selftest)
 		return sandbox_selftest(&box) == ERR_OK ? EX_OK : 1;
 	key_library_start();
-	load(&s, keys, &n);
+	n = load(&s, keys);
 	close(SERVICE_CONF_FD);
 	for (size_t i = 0; i < n; i++)
 		memcpy(digests + i * sizeof(keys[0].digest), keys[i].digest, sizeof(keys[0].digest));

@@ -203,6 +203,23 @@ link_tell_storage(struct spooler *sp)
 	sp->storage_unsent = send_now(sp, &w) == ERR_BUSY;
 }
 
+void
+link_tell_usage(struct spooler *sp)
+{
+	uint8_t data[IPC_TEXT_MAX + 32];
+	struct ipc_usage m;
+	struct wire_out w;
+
+	/* Without a link all is told to the next one. */
+	while (sp->link_watch.fd >= 0 && !sp->link_is_writing && waiting_next(&sp->waiting, &m)) {
+		wire_out_init(&w, data, sizeof(data));
+		ipc_put_usage(&w, &m);
+		if (send_now(sp, &w) != ERR_OK)
+			return;
+		waiting_told(&sp->waiting);
+	}
+}
+
 static void
 send_waiting(struct spooler *sp)
 {
@@ -212,6 +229,7 @@ send_waiting(struct spooler *sp)
 	for (struct message *m = sp->messages; m != NULL && !sp->link_is_writing; m = m->next)
 		if (m->from == FROM_UNSENT)
 			link_ask_from(sp, m);
+	link_tell_usage(sp);
 }
 
 static void
@@ -237,4 +255,6 @@ link_replace(struct spooler *sp, int fd)
 		return;
 	}
 	link_tell_storage(sp);
+	waiting_forget_told(&sp->waiting);
+	link_tell_usage(sp);
 }

@@ -15,6 +15,9 @@ void	link_drain(struct spooler *sp);
 /* Asks about a message's header From, at once or as soon as there is room. */
 void	link_ask_from(struct spooler *sp, struct message *m);
 
+/* Tells what waits by account, as far as it has changed. */
+void	link_tell_usage(struct spooler *sp);
+
 /* Tells whether there is room for mail. */
 void	link_tell_storage(struct spooler *sp);
 

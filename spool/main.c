@@ -102,7 +102,7 @@ take_over(struct spooler *sp, const char *path)
 		service_fail(s, EX_TEMPFAIL, "another process holds %s/lock: end it first (fuser %s/lock names it)", path, path);
 	if (err != ERR_OK)
 		service_fail(s, EX_OSFILE, "%s/lock can't be locked: %s", path, err_text(err));
-	if ((err = recover_spool(&sp->dirs, &sp->ids, &sp->outcomes, &r)) != ERR_OK)
+	if ((err = recover_spool(&sp->dirs, &sp->ids, &sp->outcomes, &sp->waiting, &r)) != ERR_OK)
 		service_fail(s, EX_IOERR, "the spool %s can't be recovered: %s", path, err_text(err));
 	log_info("spool.recovered", "messages", str_put_u64(messages, r.messages), "removed", str_put_u64(removed, r.removed),
 	    "set_aside", str_put_u64(set_aside, r.set_aside), NULL);
@@ -153,6 +153,8 @@ main(int argc, char **argv)
 	close(SERVICE_CONF_FD);
 	warm_up(sp);
 	open_spool(sp, path);
+	if ((err = control_open(sp)) != ERR_OK)
+		service_fail(s, EX_CANTCREAT, "the control socket in %s can't be made: %s", s->in.run_dir, err_text(err));
 	describe_sandbox(sp, &box);
 	if ((err = sandbox_prepare(&box)) != ERR_OK || (err = sandbox_demote(&box, &parts)) != ERR_OK)
 		service_fail(s, EX_OSERR, "postern-spool can't enter its sandbox: %s", err_text(err));

@@ -19,6 +19,7 @@
 #include "session.h"
 #include "spooler.h"
 #include "str.h"
+#include "tally.h"
 
 #define FLUSH_AT (256 * 1024 - IPC_DATA_MAX)	/* octets that gather in memory before they go to the file */
 #define FROM_PATIENCE_MS 10000		/* for auth's answer, from COMMIT on */
@@ -73,6 +74,15 @@ log_verdict(const struct message *m, enum commit_verdict verdict)
 		    "transaction", t, "size", size, "recipients", recipients, "ms", ms, NULL);
 }
 
+/* One message more waits, and auth is told. */
+static void
+count_stored(struct message *m)
+{
+	if (waiting_add(&m->sp->waiting, m->account, m->transaction.size - m->envelope_size) != ERR_OK)
+		log_event(LOG_LEVEL_ERROR, m->session_id, "spool.no_memory", "id", m->id, NULL);
+	link_tell_usage(m->sp);
+}
+
 /* The verdict is final: tells whoever asks, now or later. */
 static void
 conclude(struct message *m, enum commit_verdict verdict)
@@ -81,6 +91,11 @@ conclude(struct message *m, enum commit_verdict verdict)
 	bool stored = verdict == COMMIT_STORED;
 
 	log_verdict(m, verdict);
+	if (stored)
+		count_stored(m);
+	tally_add((enum metric)(METRIC_MESSAGES_STORED + (verdict <= COMMIT_ERROR ? verdict : COMMIT_ERROR)), 1);
+	if (stored)
+		tally_add_commit(m->assembly.taken, io_now_ms() - m->committed_ms);
 	if (s != NULL)
 		session_answer_commit(s, m, verdict);
 	else if (outcome_note(&m->sp->outcomes, m->session_id, m->t, stored, stored ? m->id : "", io_now_ms()) != ERR_OK)
@@ -142,6 +157,7 @@ begin_file(struct message *m, const struct session *s, const struct envelope *e)
 		assembly_fail(a, COMMIT_ERROR);
 	else
 		assembly_begin(a, &repair, m->account, s->id, m->t, &e->lines);
+	m->envelope_size = a->out.len;
 }
 
 struct message *

@@ -29,6 +29,7 @@ struct message {
 	char			 sender[ADDR_TEXT];
 	char			 id[SPOOL_ID_TEXT];
 	uint32_t		 nrecipients;
+	uint64_t		 envelope_size;	/* octets of the file before the message */
 	bool			 is_committed;	/* COMMIT has come: it goes on whatever becomes of the session */
 	bool			 is_abandoned;	/* nobody waits for it */
 	enum from_state		 from;

@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "err.h"
 #include "transaction.h"
 
@@ -23,6 +24,10 @@ perform(struct job *j)
 		break;
 	case JOB_DISCARD:
 		transaction_discard(j->transaction);
+		j->err = ERR_OK;
+		break;
+	case JOB_CONTROL:
+		control_perform(j->owner);
 		j->err = ERR_OK;
 		break;
 	case JOB_NONE:

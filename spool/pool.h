@@ -8,9 +8,12 @@
 struct buf;
 struct transaction;
 
-enum job_kind { JOB_NONE, JOB_WRITE, JOB_COMMIT, JOB_DISCARD };
+enum job_kind { JOB_NONE, JOB_WRITE, JOB_COMMIT, JOB_DISCARD, JOB_CONTROL };
 
-/* Work on one message's file; lives in its owner's structure, which the thread owns while the job is under way. */
+/*
+ * Work on one message's file, or (JOB_CONTROL) what an admin asked for; lives in its owner's structure, which the thread owns
+ * while the job is under way.
+ */
 struct job {
 	enum job_kind		 kind;		/* JOB_NONE when none is under way */
 	struct transaction	*transaction;

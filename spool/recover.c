@@ -20,6 +20,7 @@
 #include "outcome.h"
 #include "spool.h"
 #include "transaction.h"
+#include "waiting.h"
 
 #define VERIFY_MAX (256ULL << 20)	/* octets that are read whole at a start; beyond it the sizes must do, for a start must be quick */
 
@@ -32,6 +33,7 @@ struct recovery {
 	const struct spool_dirs	*d;
 	struct id_source	*ids;
 	struct outcomes		*outcomes;
+	struct waiting		*waiting;
 	struct recovered	*r;
 	uint64_t		 verified;	/* octets whose digest was checked */
 };
@@ -129,6 +131,8 @@ read_file(struct recovery *v, enum spool_folder f, const char *file, const struc
 			err = ERR_CORRUPT;
 		else if (e.file_size <= VERIFY_MAX - v->verified && (err = spool_verify(fd)) == ERR_OK)
 			v->verified += e.file_size;
+		if (err == ERR_OK)
+			err = waiting_add(v->waiting, e.account, e.message_size);
 		spool_envelope_free(&e);
 	}
 	io_close(&fd);
@@ -182,9 +186,10 @@ recover_folder(struct recovery *v, enum spool_folder f)
 }
 
 int
-recover_spool(const struct spool_dirs *d, struct id_source *ids, struct outcomes *outcomes, struct recovered *r)
+recover_spool(const struct spool_dirs *d, struct id_source *ids, struct outcomes *outcomes,
+    struct waiting *waiting, struct recovered *r)
 {
-	struct recovery v = { .d = d, .ids = ids, .outcomes = outcomes, .r = r };
+	struct recovery v = { .d = d, .ids = ids, .outcomes = outcomes, .waiting = waiting, .r = r };
 	int err = ERR_OK;
 
 	*r = (struct recovered){ .messages = 0 };

@@ -6,6 +6,7 @@
 struct id_source;
 struct outcomes;
 struct spool_dirs;
+struct waiting;
 
 /* What a recovery has found. */
 struct recovered {
@@ -16,9 +17,9 @@ struct recovered {
 
 /*
  * Brings a spool into a legal state, whatever happened before (postern-spool(5), "States"): empties tmp/, sets aside in failed/
- * what is not whole or not ours, notes the ids and transactions that are there, and syncs the folders. With the lock held.
+ * what is not whole or not ours, notes the ids and transactions that are there and what waits by account, and syncs the folders. With the lock held.
  * ERR_SYSTEM, ERR_NOMEM: the spool can't be used.
  */
-int	recover_spool(const struct spool_dirs *d, struct id_source *ids, struct outcomes *outcomes, struct recovered *r);
+int	recover_spool(const struct spool_dirs *d, struct id_source *ids, struct outcomes *outcomes, struct waiting *waiting, struct recovered *r);
 
 #endif

@@ -17,6 +17,7 @@
 #include "room.h"
 #include "session.h"
 #include "spooler.h"
+#include "tally.h"
 
 #define TICK_MS 1000
 #define DRAIN_OPEN_MS 5000	/* for workers to finish their messages when the master has gone */
@@ -53,7 +54,7 @@ reload(struct spooler *sp, int fd)
 	}
 	/* The spool's place and the number of threads stay as they are until the service starts again. */
 	sp->service.conf = new;
-	log_open("postern-spool", (enum log_level)new.log_level);
+	log_configure((enum log_level)new.log_level, (enum log_format)new.log_format);
 	serve_check_room(sp);
 	log_info("reload", "hostname", new.hostname, NULL);
 }
@@ -99,7 +100,10 @@ handle_pool(void *owner, uint32_t events)
 	for (struct job *j = pool_take(&sp->pool); j != NULL; j = next) {
 		next = j->next;
 		failed |= j->err != ERR_OK;
-		message_finish_job(j->owner);
+		if (j->kind == JOB_CONTROL)
+			control_finish(j->owner);
+		else
+			message_finish_job(j->owner);
 	}
 	if (failed)
 		serve_check_room(sp);
@@ -112,7 +116,7 @@ serve_prepare(struct spooler *sp)
 	sp->pool_watch = (struct loop_watch){ .fd = sp->pool.event_fd, .handle = handle_pool, .owner = sp };
 	sp->link_watch = (struct loop_watch){ .fd = -1 };
 	if (loop_add(&sp->loop, &sp->control_watch, EPOLLIN) != ERR_OK ||
-	    loop_add(&sp->loop, &sp->pool_watch, EPOLLIN) != ERR_OK)
+	    loop_add(&sp->loop, &sp->pool_watch, EPOLLIN) != ERR_OK || control_start(sp) != ERR_OK)
 		return ERR_SYSTEM;
 	return ERR_OK;
 }
@@ -123,7 +127,9 @@ tick(struct spooler *sp, uint64_t now)
 	struct message *next;
 
 	serve_check_room(sp);
+	tally_tell(sp->control_watch.fd, now, 0);
 	outcome_expire(&sp->outcomes, now);
+	control_tick(sp);
 	for (struct message *m = sp->messages; m != NULL; m = next) {
 		next = m->next;
 		message_tick(m, now);
@@ -136,15 +142,17 @@ is_drained(struct spooler *sp, uint64_t now)
 {
 	uint64_t since = now - sp->draining_since_ms;
 	struct message *next;
+	bool is_quiet;
 
 	if (!sp->draining)
 		return false;
+	is_quiet = control_stop(sp);
 	for (struct message *m = sp->messages; m != NULL && since > DRAIN_OPEN_MS; m = next) {
 		next = m->next;
 		if (!m->is_committed && m->session != NULL)
 			session_drop(m->session);
 	}
-	return sp->messages == NULL || since > DRAIN_COMMIT_MS;
+	return (sp->messages == NULL && is_quiet) || since > DRAIN_COMMIT_MS;
 }
 
 void

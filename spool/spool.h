@@ -77,6 +77,23 @@ struct spool_entry {
  */
 int	spool_walk(const struct spool_dirs *d, int (*each)(const struct spool_entry *e, void *arg), void *arg);
 
+/* One message file that is to be removed, and what became of it. */
+struct spool_removal {
+	char			file[SPOOL_NAME_MAX];	/* its name, in whichever folder it stands */
+	int			err;		/* ERR_OK: gone for good; ERR_NOTFOUND; ERR_SYNTAX: no file name; ERR_SYSTEM, ERR_FULL */
+	int			error;		/* errno of a failure */
+	bool			removed;	/* it is gone, with ERR_SYSTEM perhaps only until a crash */
+	enum spool_folder	folder;		/* where it was */
+	char			*account;	/* malloc'd, the caller frees; NULL when its envelope could not be read */
+	uint64_t		octets;		/* of the message */
+};
+
+/*
+ * Removes message files and syncs their folders. By postern-spool, or with the spool's lock (lock.h) held. What is in tmp/
+ * is no message.
+ */
+void	spool_remove(const struct spool_dirs *d, struct spool_removal *list, size_t n);
+
 /* Opens the entry of an id. ERR_NOTFOUND. The caller closes e->fd. */
 int	spool_find(const struct spool_dirs *d, const char *id, struct spool_entry *e);
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "control.h"
 #include "folder_sync.h"
 #include "id.h"
 #include "ipc.h"
@@ -13,6 +14,7 @@
 #include "pool.h"
 #include "service.h"
 #include "spool.h"
+#include "waiting.h"
 
 struct message;
 struct session;
@@ -33,6 +35,8 @@ struct spooler {
 	struct pool		 pool;
 	struct id_source	 ids;
 	struct outcomes		 outcomes;
+	struct waiting		 waiting;
+	struct control		 control;
 	struct session		*sessions[SPOOLER_SESSION_BUCKETS];
 	struct session		*dead;			/* to be freed after this round */
 	struct message		*messages;		/* all that are under way */

@@ -57,7 +57,7 @@ check_folder daemon/master "common ipc sandbox daemon/worker daemon/master" ""
 check_folder auth "common ipc sandbox auth" "sqlite crypt openssl"
 check_folder keys "common ipc sandbox keys" "openssl"
 check_folder spool "common ipc sandbox spool" "openssl"
-check_folder admin "common sandbox auth spool admin" "openssl"
+check_folder admin "common ipc sandbox auth spool admin" "openssl"
 
 # Includes that only some files of a folder may have: header, files that may.
 only() {
@@ -83,6 +83,8 @@ only crypt.h auth/password.c
 only ini.h common/conf.c
 only seccomp.h 'sandbox/*'
 only service.h 'auth/*' 'keys/*' 'spool/*' ipc/service.c
+only message_control.h 'ipc/*' 'daemon/master/*' auth/control.c admin/control.h
+only message_queue.h 'ipc/*' spool/control.c admin/spool_control.h
 only ipc.h 'ipc/*' 'daemon/*' 'auth/*' 'keys/*' 'spool/*'
 only 'openssl/ssl.h' 'daemon/worker/*' 'keys/*' 'admin/*'
 set +f
@@ -107,8 +109,8 @@ for file in admin/*.c admin/*.h; do
 	for header in $(sed -n 's/^[ \t]*#[ \t]*include[ \t]*"\([^"]*\)".*/\1/p' "$file"); do
 		[ -e "admin/$header" ] || [ -e "common/$header" ] && continue
 		case "$header" in
-		registry.h|password.h|spool.h|sandbox.h) ;;
-		*) bad "$file includes \"$header\": only registry.h, password.h and spool.h" ;;
+		registry.h|password.h|spool.h|lock.h|sandbox.h|message_control.h|message_queue.h) ;;
+		*) bad "$file includes \"$header\": only registry.h, password.h, spool.h, lock.h, message_control.h and message_queue.h" ;;
 		esac
 	done
 done

@@ -11,6 +11,8 @@ help:
 	@echo 'make run          a private instance with two messages through it (DIR=folder keeps it)'
 	@echo 'make check        every test (SAN=1: with ASan and UBSan)'
 	@echo 'make unit layers headers     parts of it'
+	@echo 'make install      DESTDIR= PREFIX=/usr; make uninstall'
+	@echo 'make deb          a Debian package in the build folder; make check-deb tries it in a clean chroot (root)'
 	@echo 'make bench        messages a second and CPU beside Postfix and Dovecot (SHORT=1: a few seconds, Postern only)'
 	@echo 'make clean        remove build/'
 
@@ -22,6 +24,16 @@ run:
 check:
 	@sh etc/deps.sh check
 	@B='$(OWN_B)' SAN='$(SAN)' python3 tests/run $(TESTS)
+
+# A Debian package in the build folder; and the test of it in a clean chroot.
+deb:
+	@sh etc/deps.sh deb
+	@$(MAKE) --no-print-directory -s -j2 B='$(OWN_B)' all
+	@B='$(OWN_B)' VERSION='$(VERSION)' sh etc/debian/build
+
+check-deb:
+	@sh etc/deps.sh check-deb
+	@B='$(OWN_B)' python3 tests/pack/test_deb.py
 
 bench:
 	@sh etc/deps.sh $(if $(SHORT),short,bench)
@@ -42,8 +54,26 @@ INC_tests/bench =
 $(B)/tests/bench/load: $(B)/tests/bench/load.o
 	$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto
 
+# A worker built to attack: it speaks the contract, and nothing of what is behind it.
+INC_tests/faults = -Icommon -Iipc
+ATTACK_O = $(addprefix tests/faults/,attack.o attack_login.o attack_user.o attack_spool.o attack_keys.o attack_random.o \
+	rig.o rig_session.o rig_kinds.o) $(IPC_O) $(COMMON_O)
+$(B)/tests/faults/attack: $(ATTACK_O:%=$(B)/%)
+	$(CC) $(LDFLAGS) -o $@ $^ -linih
+
+# Prints the table of replies, and the manual page that is made of it.
+INC_tests/tools = -Idaemon/worker -I$(B)/tests/tools
+$(B)/tests/tools/reply_names.h: daemon/worker/reply.h | $$(@D)/.folder
+	@sed -n '/^enum reply_id/,/^}/s/^\t\(REPLY_[A-Z0-9_]*\),.*/[\1] = "\1",/p' daemon/worker/reply.h >$@
+$(B)/tests/tools/replies.o: $(B)/tests/tools/reply_names.h
+$(B)/tests/tools/replies: $(B)/tests/tools/replies.o $(B)/daemon/worker/reply.o
+	$(CC) $(LDFLAGS) -o $@ $^
+man/postern-replies.7: $(B)/tests/tools/replies
+	$(B)/tests/tools/replies --mdoc >$@.new && mv $@.new $@
+
 # Each header compiles alone, with what its folder may include.
-HEADERS = $(wildcard common/*.h ipc/*.h sandbox/*.h daemon/*/*.h auth/*.h keys/*.h spool/*.h admin/*.h tests/unit/*.h)
+HEADERS = $(wildcard common/*.h ipc/*.h sandbox/*.h daemon/*/*.h auth/*.h keys/*.h spool/*.h admin/*.h tests/unit/*.h \
+    tests/faults/*.h)
 
 headers: $(HEADERS:%=$(B)/%.alone)
 
@@ -54,4 +84,4 @@ $(B)/%.h.alone: %.h $(HEADERS) | $$(@D)/.folder
 layers:
 	@sh tests/layers.sh '$(B)'
 
-.PHONY: help run check bench unit headers layers
+.PHONY: help run check deb check-deb bench unit headers layers

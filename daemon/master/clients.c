@@ -1,5 +1,6 @@
 /*
- * Who has how many sessions, and who is refused after a crash. Run by the master; bounded by the sessions there are.
+ * Who has how many sessions, and who is refused: after a crash, or by the admin's rules. Run by the master; bounded by the sessions
+ * there are, and by the lengths of both lists.
  */
 #include "clients.h"
 
@@ -77,11 +78,43 @@ clients_ban(struct clients *c, const struct netaddr *peer, uint64_t until_ms)
 	c->bans[oldest].until_ms = until_ms;
 }
 
+void
+clients_set_rule(struct clients *c, const struct netmask *network, bool allow, uint64_t until_ms)
+{
+	size_t i = 0;
+
+	while (i < c->nrules && (c->rules[i].network.bits != network->bits ||
+	    !netaddr_is_equal(&c->rules[i].network.address, &network->address)))
+		i++;
+	if (until_ms == 0) {
+		if (i < c->nrules)
+			c->rules[i] = c->rules[--c->nrules];
+		return;
+	}
+	if (i == CLIENTS_RULES_MAX)
+		return;
+	c->rules[i].network = *network;
+	c->rules[i].allow = allow;
+	c->rules[i].until_ms = until_ms;
+	if (i == c->nrules)
+		c->nrules++;
+}
+
 bool
 clients_is_banned(struct clients *c, const struct netaddr *peer, uint64_t now_ms)
 {
 	struct netaddr network = netaddr_network(peer, 24, 64);
+	bool is_refused = false;
 
+	for (size_t i = 0; i < c->nrules; i++) {
+		if (c->rules[i].until_ms <= now_ms || !netaddr_is_in(peer, &c->rules[i].network))
+			continue;
+		if (c->rules[i].allow)
+			return false;
+		is_refused = true;
+	}
+	if (is_refused)
+		return true;
 	for (size_t i = 0; i < c->nbans; i++) {
 		if (c->bans[i].until_ms <= now_ms)
 			c->bans[i] = c->bans[--c->nbans];

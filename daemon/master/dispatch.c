@@ -21,6 +21,11 @@ may_use_listener(const struct conf_listener *l, const struct netaddr *peer)
 	return false;
 }
 
+static const char *const refusals[] = {
+	[PEER_SERVE] = NULL, [PEER_TOO_MANY] = "too_many", [PEER_OVERLOADED] = "overloaded", [PEER_CLOSED] = "closed",
+	[PEER_BANNED] = "banned", [PEER_PAUSED] = "paused",
+};
+
 static enum peer_verdict
 judge(struct master *m, const struct listener *l, const struct netaddr *peer, unsigned sessions)
 {
@@ -30,7 +35,8 @@ judge(struct master *m, const struct listener *l, const struct netaddr *peer, un
 		return PEER_CLOSED;
 	if (sessions == 0 || sessions > m->setup.conf.limits_sessions_per_address)
 		return PEER_TOO_MANY;
-	if (m->pool.nbusy - m->pool.nrefusing >= m->setup.conf.workers_max || !services_are_ready(m))
+	if (m->pool.nbusy - m->pool.nrefusing >= m->setup.conf.workers_max ||
+	    !services_may_serve(m, l->conf.kind))
 		return PEER_OVERLOADED;
 	return PEER_SERVE;
 }
@@ -63,7 +69,7 @@ hand_over(struct master *m, const struct ipc_session *s, int client_fd)
 
 	if (err != ERR_OK)
 		err = ERR_BUSY;
-	if (nfds == 3 && connect_service(m, SERVICE_KEYS, s, &fds[2]) != ERR_OK)
+	if (nfds == 3 && m->services.process[SERVICE_KEYS].ready && connect_service(m, SERVICE_KEYS, s, &fds[2]) != ERR_OK)
 		io_close(&fds[2]);
 	/* A refusal needs no service; a session does, and the next connection may find it there again. */
 	if (s->verdict != PEER_SERVE && fds[1] >= 0)
@@ -89,18 +95,25 @@ dispatch_client(struct master *m, const struct listener *l, int client_fd, const
 		.session = ++m->session, .peer = *peer, .local = *local, .listener = l->conf.kind,
 		.verdict = judge(m, l, peer, sessions),
 	};
+	enum metric refused = (enum metric)(METRIC_REFUSED_TOO_MANY + s.verdict - PEER_TOO_MANY);
 	char text[NETADDR_TEXT];
 	int err;
 
+	if (s.verdict == PEER_SERVE && m->paused) {
+		s.verdict = PEER_PAUSED;
+		refused = METRIC_REFUSED_PAUSED;
+	}
 	if (s.verdict != PEER_SERVE && m->pool.nrefusing >= POOL_REFUSERS_MAX) {
 		/* A flood: not even a word. */
+		m->metrics[METRIC_REFUSED_FLOOD]++;
 		if (sessions != 0)
 			clients_leave(&m->clients, peer);
 		io_close(&client_fd);
 		return;
 	}
+	m->metrics[s.verdict == PEER_SERVE ? (enum metric)(METRIC_SESSIONS_SUBMISSION + s.listener) : refused]++;
 	log_event(LOG_LEVEL_INFO, s.session, "session.begin", "peer", netaddr_put(text, peer), "listener", l->conf.name,
-	    s.verdict == PEER_SERVE ? NULL : "refused", NULL, NULL);
+	    "refused", refusals[s.verdict], "reason", s.verdict == PEER_PAUSED ? m->unshared->pause.reason : NULL, NULL);
 	if ((err = hand_over(m, &s, client_fd)) != ERR_OK)
 		log_event(LOG_LEVEL_ERROR, s.session, "session.lost", "reason", err_text(err), NULL);
 	io_close(&client_fd);

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "activation.h"
 #include "err.h"
 #include "io.h"
 #include "log.h"
@@ -125,7 +126,7 @@ open_listener(struct master *m, const struct conf_listener *c, struct listener *
 		snprintf(why, size, "out of memory");
 		return ERR_NOMEM;
 	}
-	if (open_socket(c, &fd) != ERR_OK) {
+	if (activation_open(&c->address, &fd) != ERR_OK && open_socket(c, &fd) != ERR_OK) {
 		free(l);
 		return explain(why, size, c);
 	}

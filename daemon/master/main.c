@@ -19,9 +19,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "activation.h"
 #include "err.h"
 #include "io.h"
 #include "log.h"
+#include "notify.h"
 #include "sandbox_table.h"
 #include "str.h"
 #include "tls.h"
@@ -237,9 +239,18 @@ serve(struct master *m)
 {
 	while (!m->stopping) {
 		uint64_t now = io_now_ms();
-		int wait = services_tick(m, now);
+		int wait = services_tick(m, now), look = watch_tick(m, now);
+		int doomed = pool_tick(m, now);
 		bool down = m->services.down_since_ms != 0;
 
+		if (m->draining && m->pool.nbusy == 0) {
+			m->stopping = true;
+			break;
+		}
+		if (look >= 0 && (wait < 0 || look < wait))
+			wait = look;
+		if ((look = notify_tick(now)) >= 0 && (wait < 0 || look < wait))
+			wait = look;
 		pool_fill(m);
 		/* While a service is being started again clients wait in the kernel; if that lasts, they are told. */
 		if (down && now - m->services.down_since_ms < DOWN_WORD_MS)
@@ -248,6 +259,8 @@ serve(struct master *m)
 			listeners_resume(m);
 		if ((m->listeners.paused || m->pool.nidle < m->setup.conf.workers_spare || down) && (wait < 0 || wait > 50))
 			wait = 50;
+		if (doomed >= 0 && (wait < 0 || wait > doomed))
+			wait = doomed;
 		loop_run_once(&m->loop, wait);
 	}
 }
@@ -256,8 +269,10 @@ serve(struct master *m)
 static void
 stop(struct master *m)
 {
+	notify_stopping();
 	log_info("stopping", "sessions", m->pool.nbusy != 0 ? "some" : "none", NULL);
 	listeners_close(m);
+	control_close(m);
 	pool_end(m);
 	if (!run_until(m, pool_is_empty, STOP_WORKERS_MS)) {
 		pool_kill(m);
@@ -270,7 +285,7 @@ stop(struct master *m)
 	}
 	/* What a reload left behind may still wait for a handshake. */
 	services_kill(m);
-	log_info("stopped", "program", "posternd", NULL);
+	log_info("stopped", NULL);
 }
 
 static void
@@ -295,7 +310,9 @@ open_everything(struct master *m, const struct options *o)
 		log_fatal(EX_OSERR, "the folder %s can't be used", o->root);
 	if (setup_load(&m->in, &m->setup, why, sizeof(why)) != ERR_OK)
 		log_fatal(EX_CONFIG, "%s", why);
-	log_open("posternd", (enum log_level)m->setup.conf.log_level);
+	log_configure((enum log_level)m->setup.conf.log_level, (enum log_format)m->setup.conf.log_format);
+	if (m->setup.conf.log_target == LOG_TARGET_SYSLOG && !o->selftest)
+		log_open_syslog();
 	instance_ids(&m->in, &m->setup.conf, &m->ids);
 	umask(022);
 	prepare_folders(m);
@@ -312,6 +329,8 @@ main(int argc, char **argv)
 
 	log_open("posternd", LOG_LEVEL_INFO);
 	o = read_options(argc, argv);
+	activation_take();
+	notify_open();
 	open_everything(m, &o);
 	if (o.selftest)
 		return sandbox_selftest(&m->sandbox) == ERR_OK ? EX_OK : 1;
@@ -321,8 +340,12 @@ main(int argc, char **argv)
 	try_sandbox(m);
 	/* Sessions are numbered from the time on, so that no number comes twice over restarts. */
 	m->session = io_now_us();
+	m->metrics[METRIC_STARTED] = m->session / 1000000;
+	m->started_ms = m->loaded_ms = io_now_ms();
 	if (loop_open(&m->loop) != ERR_OK)
 		log_fatal(EX_OSERR, "epoll: %s", strerror(errno));
+	if (unshared_open(&m->unshared) != ERR_OK)
+		log_fatal(EX_OSERR, "memory that workers do not inherit can't be had: %s", strerror(errno));
 	signals.master = m;
 	watch_signals(&signals);
 	/* Addresses before services: a port in use is told at once. */
@@ -334,9 +357,12 @@ main(int argc, char **argv)
 	malloc_trim(0);
 	start_services(m);
 	if (!m->stopping) {
+		control_open(m);
 		pool_fill(m);
 		log_listeners(m);
 		log_info("ready", "instance", m->in.root[0] != 0 ? m->in.root : "system", NULL);
+		activation_log_unused();
+		notify_ready("Serving");
 		serve(m);
 	}
 	stop(m);

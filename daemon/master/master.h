@@ -7,13 +7,17 @@
 
 #include "clients.h"
 #include "conf.h"
+#include "control.h"
 #include "instance.h"
 #include "ipc.h"
 #include "listeners.h"
 #include "loop.h"
+#include "metric.h"
 #include "pool.h"
 #include "sandbox.h"
 #include "services.h"
+#include "unshared.h"
+#include "watch.h"
 #include "worker.h"
 
 struct tls_shared;
@@ -24,7 +28,9 @@ struct setup {
 	char			*text;		/* the file as it was checked; services get this */
 	size_t			 len;
 	struct tls_shared	*tls;		/* NULL without a TLS listener */
-	uint8_t			 tls_digest[32];
+	uint8_t			 tls_digests[CONF_PAIRS_MAX][32];	/* of the pairs, in order */
+	size_t			 ntls;
+	uint64_t		 files;		/* the state of the pairs' files before they were read: setup_files() */
 };
 
 /* The master: one a process. */
@@ -34,6 +40,9 @@ struct master {
 	struct setup		 setup;
 	struct setup		 next;		/* while a reload waits for its keys process */
 	bool			 reloading;
+	bool			 reload_is_ours;	/* for changed files, not for HUP */
+	bool			 reload_again;		/* HUP came meanwhile */
+	struct watch		 watch;
 	struct loop		 loop;
 	struct sandbox		 sandbox;	/* of workers */
 	struct services		 services;
@@ -42,10 +51,20 @@ struct master {
 	struct listeners	 listeners;
 	uint64_t		 session;	/* the last number given */
 	bool			 stopping;
+	bool			 paused;	/* new sessions are told 421, by smtpadm pause; forgotten at the end */
+	bool			 draining;	/* no new sessions; the end comes with the last one */
+	uint64_t		 started_ms, loaded_ms;
+	uint64_t		 metrics[METRIC_COUNT];
+	struct control		 control;
+	struct unshared		*unshared;
 };
 
 /* Loads file, certificate chain and digest. ERR_SYNTAX, ERR_NOTFOUND, ERR_SYSTEM; why (size octets) says file:line and what. */
 int	setup_load(const struct instance *in, struct setup *s, char *why, size_t size);
+/* The same from the text of another one: only the files that it names are read. Also ERR_NOMEM. */
+int	setup_load_again(const struct instance *in, const struct setup *from, struct setup *s, char *why, size_t size);
+/* A number that changes when one of the files of certificates and keys does, or what a link of that name leads to; never 0. */
+uint64_t setup_files(const struct instance *in, const struct conf *c);
 void	setup_free(struct setup *s);
 bool	setup_needs_tls(const struct setup *s);
 /* Raises the limit of open files as far as it goes; fewer workers when that is not enough for workers.max. ERR_DENIED, with why. */
@@ -53,6 +72,8 @@ int	setup_fit_limits(struct setup *s, char *why, size_t size);
 
 /* HUP: checks everything new, then switches; on any failure the old state stays and the log says why. */
 void	reload_begin(struct master *m);
+/* For changed files of certificates and keys: the same, with the configuration that is in force. */
+void	reload_certificates(struct master *m);
 /* The new keys process is ready (its digest checked), or has failed for this reason. */
 void	reload_commit(struct master *m);
 void	reload_abort(struct master *m, const char *why);

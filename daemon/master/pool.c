@@ -18,6 +18,7 @@
 #include "str.h"
 
 #define FORK_PAUSE_MS 200
+#define KILL_MS 5000	/* for a worker that was told to end its session */
 
 static const char *const end_names[] = {
 	[SESSION_QUIT] = "quit", [SESSION_DISCONNECTED] = "disconnected", [SESSION_TIMEOUT] = "timeout",
@@ -200,12 +201,15 @@ log_end(struct master *m, const struct worker_process *w, int status)
 {
 	char peer[NETADDR_TEXT], number[24], commands[24], errors[24], messages[24], ms[24];
 
+	m->metrics[w->ended && !WIFSIGNALED(status) ? METRIC_ENDED_QUIT + w->end.reason : METRIC_ENDED_UNKNOWN]++;
 	netaddr_put(peer, &w->session.peer);
 	str_put_u64(ms, io_now_ms() - w->started_ms);
 	if (WIFSIGNALED(status)) {
 		str_put_u64(number, (uint64_t)WTERMSIG(status));
 		log_event(is_crash(WTERMSIG(status)) ? LOG_LEVEL_ALARM : LOG_LEVEL_ERROR, w->session.session, "worker.killed",
 		    "signal", number, "peer", peer, "ms", ms, NULL);
+		if (is_crash(WTERMSIG(status)))
+			m->metrics[METRIC_WORKER_CRASHES]++;
 		if (is_crash(WTERMSIG(status)) && m->setup.conf.workers_crash_ban != 0)
 			clients_ban(&m->clients, &w->session.peer, io_now_ms() + m->setup.conf.workers_crash_ban);
 		return;
@@ -242,8 +246,107 @@ pool_reap(struct master *m, pid_t pid, int status)
 		log_end(m, w, status);
 	}
 	close_watch(m, w);
+	m->pool.ndoomed -= w->doomed;
+	unshared_drop(m->unshared, w->account);
 	free(w);
 	return true;
+}
+
+static bool
+is_served(const struct worker_process *w)
+{
+	return !w->idle && w->session.session != 0 && w->session.verdict == PEER_SERVE;
+}
+
+void
+pool_name_session(struct master *m, uint64_t session, const char *account)
+{
+	for (size_t i = 0; i < POOL_BUCKETS; i++)
+		for (struct worker_process *w = m->pool.buckets[i]; w != NULL; w = w->next) {
+			if (!is_served(w) || w->session.session != session)
+				continue;
+			unshared_drop(m->unshared, w->account);
+			w->account = unshared_put(m->unshared, account);
+			return;
+		}
+}
+
+int
+pool_list(const struct master *m, struct pool_place **list, size_t *n)
+{
+	*n = 0;
+	if ((*list = calloc(m->pool.nbusy + 1, sizeof(**list))) == NULL)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < POOL_BUCKETS; i++)
+		for (const struct worker_process *w = m->pool.buckets[i]; w != NULL && *n < m->pool.nbusy; w = w->next)
+			if (is_served(w))
+				(*list)[(*n)++] = (struct pool_place){ .pid = w->pid, .session = w->session.session };
+	return ERR_OK;
+}
+
+int
+pool_describe(const struct master *m, const struct pool_place *p, struct ipc_control_session *row)
+{
+	const struct worker_process *w = m->pool.buckets[(unsigned)p->pid % POOL_BUCKETS];
+
+	while (w != NULL && w->pid != p->pid)
+		w = w->next;
+	if (w == NULL || w->session.session != p->session)
+		return ERR_NOTFOUND;
+	*row = (struct ipc_control_session){
+		.session = p->session, .peer = w->session.peer, .listener = w->session.listener, .ending = w->doomed,
+		.age_ms = io_now_ms() - w->started_ms,
+	};
+	/* A login on a listener with STARTTLS comes behind it. */
+	row->tls = w->session.listener == LISTENER_PLAIN ? SESSION_TLS_NO :
+	    w->session.listener == LISTENER_SUBMISSIONS || w->account != NULL ? SESSION_TLS_YES : SESSION_TLS_UNKNOWN;
+	if (w->account != NULL)
+		memcpy(row->account, w->account, sizeof(row->account));
+	return ERR_OK;
+}
+
+/* Its socket's end makes a worker say 421 and end. */
+static void
+doom(struct master *m, struct worker_process *w)
+{
+	if (w->doomed)
+		return;
+	w->doomed = true;
+	w->kill_ms = io_now_ms() + KILL_MS;
+	m->pool.ndoomed++;
+	if (w->open)
+		shutdown(w->watch.fd, SHUT_WR);
+	log_event(LOG_LEVEL_WARNING, w->session.session, "session.killed", "by", "smtpadm", NULL);
+}
+
+unsigned
+pool_end_sessions(struct master *m, uint64_t session, const char *account)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < POOL_BUCKETS; i++)
+		for (struct worker_process *w = m->pool.buckets[i]; w != NULL; w = w->next) {
+			if (!is_served(w) || (session != 0 ? w->session.session != session : w->account == NULL ||
+			    !str_is_equal_nocase(w->account, strlen(w->account), account, strlen(account))))
+				continue;
+			doom(m, w);
+			n++;
+		}
+	return n;
+}
+
+int
+pool_tick(struct master *m, uint64_t now_ms)
+{
+	if (m->pool.ndoomed == 0)
+		return -1;
+	for (size_t i = 0; i < POOL_BUCKETS; i++)
+		for (struct worker_process *w = m->pool.buckets[i]; w != NULL; w = w->next)
+			if (w->doomed && now_ms >= w->kill_ms) {
+				kill(w->pid, SIGKILL);
+				w->kill_ms = UINT64_MAX;
+			}
+	return 250;
 }
 
 void

@@ -6,9 +6,13 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 
+#include "activation.h"
 #include "err.h"
+#include "io.h"
 #include "log.h"
+#include "notify.h"
 
 /* What only a restart can change. */
 static const char *
@@ -18,18 +22,40 @@ unchangeable(const struct conf *now, const struct conf *next)
 		return "spool.path";
 	if (now->users_base != next->users_base)
 		return "users.base";
+	if (now->log_target != next->log_target)
+		return "log.target";
 	return NULL;
+}
+
+static void
+finish(struct master *m, const char *status)
+{
+	m->reloading = false;
+	notify_ready(status);
+	if (m->reload_again && !m->stopping) {
+		m->reload_again = false;
+		reload_begin(m);
+	}
 }
 
 void
 reload_abort(struct master *m, const char *why)
 {
-	log_error("config.rejected", "reason", why, "state", "the old configuration stays in force", NULL);
+	char status[1100];
+
+	if (m->reload_is_ours)
+		log_event(LOG_LEVEL_WARNING, 0, "certificate.rejected", "reason", why,
+		    "state", "the old certificates stay in force until the files change again", NULL);
+	else
+		log_error("config.rejected", "reason", why, "state", "the old configuration stays in force", NULL);
 	if (m->reloading) {
 		services_drop_next_keys(m);
 		setup_free(&m->next);
 	}
-	m->reloading = false;
+	m->metrics[METRIC_RELOADS_REJECTED]++;
+	control_tell_reload(m, EX_CONFIG, why);
+	snprintf(status, sizeof(status), "Serving with the old %s: %s", m->reload_is_ours ? "certificates" : "configuration", why);
+	finish(m, status);
 }
 
 void
@@ -38,7 +64,7 @@ reload_commit(struct master *m)
 	char why[1024];
 
 	if (setup_fit_limits(&m->next, why, sizeof(why)) != ERR_OK ||
-	    listeners_switch(m, &m->next.conf, why, sizeof(why)) != ERR_OK) {
+	    (!m->draining && listeners_switch(m, &m->next.conf, why, sizeof(why)) != ERR_OK)) {
 		reload_abort(m, why);
 		return;
 	}
@@ -47,12 +73,29 @@ reload_commit(struct master *m)
 	setup_free(&m->setup);
 	m->setup = m->next;
 	m->next = (struct setup){ .text = NULL };
-	m->reloading = false;
-	log_open("posternd", (enum log_level)m->setup.conf.log_level);
-	services_tell_conf(m);
+	log_configure((enum log_level)m->setup.conf.log_level, (enum log_format)m->setup.conf.log_format);
+	if (!m->reload_is_ours)
+		services_tell_conf(m);
 	pool_drop_idle(m);
 	pool_fill(m);
-	log_info("config.loaded", "file", m->in.conf_file, NULL);
+	if (m->reload_is_ours)
+		log_info("certificate.loaded", "reason", "its files have changed", NULL);
+	else
+		log_info("config.loaded", "file", m->in.conf_file, NULL);
+	watch_expiry(m);
+	m->loaded_ms = io_now_ms();
+	m->metrics[METRIC_RELOADS_OK]++;
+	control_tell_reload(m, EX_OK, "");
+	activation_log_unused();
+	finish(m, "Serving");
+}
+
+static void
+start_keys(struct master *m)
+{
+	m->reloading = true;
+	if (services_start_next_keys(m, &m->next) != ERR_OK && m->reloading)
+		reload_abort(m, "postern-keys could not be started");
 }
 
 void
@@ -62,9 +105,11 @@ reload_begin(struct master *m)
 	const char *name;
 
 	if (m->reloading) {
-		log_error("config.rejected", "reason", "another reload is under way", NULL);
+		m->reload_again = true;
 		return;
 	}
+	m->reload_is_ours = false;
+	notify_reloading();
 	if (setup_load(&m->in, &m->next, why, sizeof(why)) != ERR_OK) {
 		reload_abort(m, why);
 		return;
@@ -75,7 +120,19 @@ reload_begin(struct master *m)
 		reload_abort(m, why);
 	} else if (!setup_needs_tls(&m->next)) {
 		reload_commit(m);
-	} else if (services_start_next_keys(m, &m->next) != ERR_OK && m->reloading) {
-		reload_abort(m, "postern-keys could not be started");
+	} else {
+		start_keys(m);
 	}
+}
+
+void
+reload_certificates(struct master *m)
+{
+	char why[1024];
+
+	m->reload_is_ours = true;
+	if (setup_load_again(&m->in, &m->setup, &m->next, why, sizeof(why)) == ERR_OK)
+		start_keys(m);
+	else
+		reload_abort(m, why);
 }

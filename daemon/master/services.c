@@ -75,9 +75,10 @@ failed(struct service_process *p, uint8_t code, const char *reason)
 	p->failed = true;
 	p->code = code;
 	snprintf(p->reason, sizeof(p->reason), "%s", reason);
-	log_error("service.failed", "service", names[p->id], "reason", reason, NULL);
 	if (p == &p->master->services.next_keys)
 		reload_abort(p->master, reason);
+	else
+		log_error("service.failed", "service", names[p->id], "reason", reason, NULL);
 }
 
 static void
@@ -87,11 +88,15 @@ became_ready(struct service_process *p, const struct ipc_ready *r)
 	const struct setup *s = p == &m->services.next_keys ? &m->next : &m->setup;
 	char parts[128];
 
-	if (p->id == SERVICE_KEYS && (r->detail_len < sizeof(s->tls_digest) ||
-	    memcmp(r->detail, s->tls_digest, sizeof(s->tls_digest)) != 0)) {
-		failed(p, 78, "the private key does not belong to the certificate: name a matching pair with tls.certificate and tls.key");
+	if (p->id == SERVICE_KEYS && (r->detail_len != s->ntls * sizeof(s->tls_digests[0]) ||
+	    memcmp(r->detail, s->tls_digests, r->detail_len) != 0)) {
+		failed(p, 78, "its private keys do not belong to the certificates in force: have the files been changed?");
+		watch_soon(m);
 		return;
 	}
+	/* A new auth tells its list anew. */
+	if (p->id == SERVICE_AUTH)
+		m->clients.nrules = 0;
 	p->ready = p->served = true;
 	p->failed = false;
 	log_info("service.ready", "service", names[p->id], "sandbox", sandbox_put_parts(parts, r->parts), NULL);
@@ -101,15 +106,31 @@ became_ready(struct service_process *p, const struct ipc_ready *r)
 		link_auth_and_spool(m);
 }
 
+/* What a service counted; it may count only its own. */
+static int
+add_counters(const struct service_process *p, struct wire_in *body)
+{
+	static struct ipc_counters c;
+	size_t from = p->id == SERVICE_AUTH ? METRIC_OF_MASTER_END : METRIC_OF_AUTH_END;
+	size_t end = p->id == SERVICE_AUTH ? METRIC_OF_AUTH_END : METRIC_COUNT;
+
+	if (p->id == SERVICE_KEYS || ipc_get_counters(body, &c) != ERR_OK || c.first < from || c.first + c.n > end)
+		return ERR_DENIED;
+	for (size_t i = 0; i < c.n; i++)
+		p->master->metrics[c.first + i] += c.values[i];
+	return ERR_OK;
+}
+
 static void
 hear(void *owner, uint32_t events)
 {
 	struct service_process *p = owner;
-	static uint8_t buffer[IPC_SMALL_MAX];
+	struct unshared *u = p->master->unshared;
 	struct ipc_message got;
 	struct ipc_failed f;
 	struct ipc_ready r;
-	int err = ipc_recv(p->control.fd, IPC_MASTER_FROM_SERVICE, buffer, sizeof(buffer), false, &got);
+	struct ipc_ban b;
+	int err = ipc_recv(p->control.fd, IPC_MASTER_FROM_SERVICE, u->buffer, sizeof(u->buffer), false, &got);
 
 	(void)events;
 	if (err == ERR_BUSY)
@@ -118,7 +139,13 @@ hear(void *owner, uint32_t events)
 		became_ready(p, &r);
 	else if (err == ERR_OK && got.kind == IPC_FAILED && ipc_get_failed(&got.body, &f) == ERR_OK)
 		failed(p, f.code, f.reason);
-	else
+	else if (err == ERR_OK && got.kind == IPC_SESSION_ACCOUNT && p->id == SERVICE_AUTH &&
+	    ipc_get_session_account(&got.body, &u->account) == ERR_OK)
+		pool_name_session(p->master, u->account.session, u->account.name);
+	else if (err == ERR_OK && got.kind == IPC_BAN && p->id == SERVICE_AUTH && ipc_get_ban(&got.body, &b) == ERR_OK)
+		clients_set_rule(&p->master->clients, &b.network, b.allow, b.seconds == IPC_BAN_FOREVER ? UINT64_MAX :
+		    b.seconds == 0 ? 0 : io_now_ms() + 1000ULL * b.seconds);
+	else if (err != ERR_OK || got.kind != IPC_COUNTERS || add_counters(p, &got.body) != ERR_OK)
 		close_control(p);
 }
 
@@ -205,6 +232,13 @@ services_drop_next_keys(struct master *m)
 }
 
 bool
+services_may_serve(const struct master *m, enum listener_kind kind)
+{
+	return m->services.process[SERVICE_AUTH].ready && m->services.process[SERVICE_SPOOL].ready &&
+	    (kind != LISTENER_SUBMISSIONS || m->services.process[SERVICE_KEYS].ready);
+}
+
+bool
 services_are_ready(const struct master *m)
 {
 	for (size_t i = 0; i < SERVICE_COUNT; i++)
@@ -250,10 +284,13 @@ services_reap(struct master *m, pid_t pid, int status)
 	if (m->services.next_keys.pid == pid) {
 		if (m->services.next_keys.open && !m->services.next_keys.failed)
 			hear(&m->services.next_keys, 0);
-		m->services.next_keys.pid = 0;
-		if (m->reloading)
-			reload_abort(m, "postern-keys ended while it was starting");
-		return true;
+		/* Its last words may have ended the reload; then it is among those that drain. */
+		if (m->services.next_keys.pid == pid) {
+			m->services.next_keys.pid = 0;
+			if (m->reloading)
+				reload_abort(m, "postern-keys ended while it was starting");
+			return true;
+		}
 	}
 	for (size_t i = 0; i < 8; i++) {
 		if (m->services.draining[i] == pid) {
@@ -275,6 +312,7 @@ services_tick(struct master *m, uint64_t now_ms)
 		if (p->pid != 0 || !is_needed(m, (enum service_id)i))
 			continue;
 		if (p->retry_ms <= now_ms) {
+			m->metrics[METRIC_RESTARTS_AUTH + i]++;
 			start(m, p, (enum service_id)i, &m->setup);
 			p->retry_ms = now_ms + RETRY_MS;
 		}

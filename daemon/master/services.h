@@ -47,6 +47,8 @@ void	services_drop_next_keys(struct master *m);
 
 /* Whether all that the setup needs is ready. */
 bool	services_are_ready(const struct master *m);
+/* Whether those are ready that a session on such a listener can't do without: STARTTLS can be answered 454 without keys. */
+bool	services_may_serve(const struct master *m, enum listener_kind kind);
 /* The first that has failed, or NULL. */
 const struct service_process *services_failed(const struct master *m);
 

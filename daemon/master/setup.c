@@ -1,5 +1,5 @@
 /*
- * A configuration with what is made from it: the certificate chain, loaded and measured. Run by the master; no private key
+ * A configuration with what is made from it: the certificate chains, loaded and measured. Run by the master; no private key
  * is read here.
  */
 #include "master.h"
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "err.h"
 #include "log.h"
@@ -20,27 +21,71 @@
 bool
 setup_needs_tls(const struct setup *s)
 {
-	for (size_t i = 0; i < s->conf.nlisteners; i++)
-		if (s->conf.listeners[i].kind != LISTENER_PLAIN)
-			return true;
-	return false;
+	return conf_needs_tls(&s->conf);
+}
+
+/* FNV-1a: that nobody wants two states to look the same is enough. */
+static uint64_t
+mix(uint64_t hash, const void *p, size_t n)
+{
+	const uint8_t *octets = p;
+
+	for (size_t i = 0; i < n; i++)
+		hash = (hash ^ octets[i]) * 0x100000001b3ULL;
+	return hash;
+}
+
+static uint64_t
+mix_file(uint64_t hash, const struct instance *in, const char *name)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (instance_file(in, name, path) != ERR_OK || stat(path, &st) != 0)
+		return mix(hash, "", 1);
+	hash = mix(hash, &st.st_dev, sizeof(st.st_dev));
+	hash = mix(hash, &st.st_ino, sizeof(st.st_ino));
+	hash = mix(hash, &st.st_size, sizeof(st.st_size));
+	hash = mix(hash, &st.st_mtim, sizeof(st.st_mtim));
+	return mix(hash, &st.st_ctim, sizeof(st.st_ctim));
+}
+
+uint64_t
+setup_files(const struct instance *in, const struct conf *c)
+{
+	uint64_t hash = 0xcbf29ce484222325ULL;
+	struct conf_pair pair;
+
+	for (size_t i = 0; conf_pair(c, i, &pair); i++)
+		hash = mix_file(mix_file(hash, in, pair.certificate), in, pair.key);
+	return hash != 0 ? hash : 1;
 }
 
 static int
 load_tls(const struct instance *in, struct setup *s, char *why, size_t size)
 {
-	char path[PATH_MAX];
+	static char paths[CONF_PAIRS_MAX][PATH_MAX];
+	static struct conf_pair pairs[CONF_PAIRS_MAX];
+	struct tls_file files[CONF_PAIRS_MAX];
+	size_t n;
 	int err;
 
 	if (!setup_needs_tls(s))
 		return ERR_OK;
-	if (instance_file(in, s->conf.tls_certificate, path) != ERR_OK) {
-		snprintf(why, size, "%s: tls.certificate: the path is too long", in->conf_file);
-		return ERR_TOOBIG;
+	s->files = setup_files(in, &s->conf);
+	for (n = 0; conf_pair(&s->conf, n, &pairs[n]); n++) {
+		if (instance_file(in, pairs[n].certificate, paths[n]) != ERR_OK) {
+			snprintf(why, size, "%s: %s: the path is too long", in->conf_file, pairs[n].certificate_setting);
+			return ERR_TOOBIG;
+		}
+		files[n] = (struct tls_file){ .path = paths[n], .setting = pairs[n].certificate_setting };
 	}
-	if ((err = tls_prepare(&s->tls, path, why, size)) == ERR_OK)
-		tls_public_digest(s->tls, s->tls_digest);
-	return err;
+	if ((err = tls_prepare(&s->tls, files, n, why, size)) != ERR_OK)
+		return err;
+	s->ntls = n;
+	for (size_t i = 0; i < n; i++)
+		tls_public_digest(s->tls, i, s->tls_digests[i]);
+	return ERR_OK;
 }
 
 int
@@ -65,6 +110,28 @@ setup_load(const struct instance *in, struct setup *s, char *why, size_t size)
 	} else {
 		err = load_tls(in, s, why, size);
 	}
+	if (err != ERR_OK)
+		setup_free(s);
+	return err;
+}
+
+int
+setup_load_again(const struct instance *in, const struct setup *from, struct setup *s, char *why, size_t size)
+{
+	struct conf_error error;
+	int err;
+
+	*s = (struct setup){ .text = malloc(from->len + 1), .len = from->len };
+	if (s->text == NULL) {
+		snprintf(why, size, "out of memory");
+		return ERR_NOMEM;
+	}
+	memcpy(s->text, from->text, from->len + 1);
+	/* It was parsed before: this can't fail. */
+	if ((err = conf_parse(&s->conf, s->text, s->len, &error)) != ERR_OK)
+		snprintf(why, size, "%s", error.text);
+	else
+		err = load_tls(in, s, why, size);
 	if (err != ERR_OK)
 		setup_free(s);
 	return err;

@@ -74,7 +74,7 @@ cmd_bdat(struct session *s, struct argument a)
 		return give_up(s, REPLY_BAD_ARGUMENT);
 	}
 	if (s->phase != PHASE_BDAT)
-		passage_begin(p);
+		passage_begin(s, p);
 	s->phase = PHASE_BDAT;
 	if ((err = passage_carry_octets(s, p, size)) != ERR_OK) {
 		passage_drop(s, p);

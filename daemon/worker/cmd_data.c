@@ -14,7 +14,7 @@ cmd_data(struct session *s, struct argument a)
 	int err;
 
 	(void)a;
-	passage_begin(p);
+	passage_begin(s, p);
 	if (session_say(s, REPLY_START_DATA) != ERR_OK)
 		return REPLY_NONE;
 	if ((err = passage_carry_lines(s, p)) != ERR_OK) {

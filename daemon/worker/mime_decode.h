@@ -20,7 +20,7 @@ struct mime_count {
 	uint8_t		line_end;	/* octets that the last line end added */
 	bool		cr;		/* the last octet was CR */
 	uint64_t	octets;
-	uint64_t	waiting;	/* base64: characters since the last '='; quoted-printable: blanks that a line's end would undo */
+	uint64_t	waiting;	/* characters since the last '=' (base64), blanks that a line's end undoes */
 };
 
 void	mime_count_init(struct mime_count *c, enum mime_encoding encoding);

@@ -1,7 +1,8 @@
 /*
- * The fields that say what a part is: Content-Type, Content-Transfer-Encoding, Content-Disposition with their parameters (RFC
- * 2045, 5.1; RFC 2183; RFC 2231), as lenient readers take them. Pure; run by workers on a client's octets. Invariant:
- * each octet of a value is looked at a bounded number of times; what can't be understood makes the part stricter, not laxer.
+ * The fields that say what a part is: Content-Type, Content-Transfer-Encoding, Content-Disposition with their
+ * parameters (RFC 2045, 5.1; RFC 2183; RFC 2231), as lenient readers take them. Pure; run by workers on a client's
+ * octets. Invariant: each octet of a value is looked at a bounded number of times; what can't be understood makes
+ * the part stricter, not laxer.
  */
 #include "mime_header.h"
 
@@ -161,8 +162,10 @@ skip_charset(struct slice s)
 static void
 take_plain(struct parameter *p, struct slice value)
 {
-	struct value v = { .n = 0 };
+	struct value v;
 
+	v.n = 0;
+	v.cut = false;
 	put_slice(&v, value, false);
 	if (!p->has_plain)
 		p->plain = v;

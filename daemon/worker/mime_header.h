@@ -24,23 +24,23 @@ enum mime_type {
 	MIME_TEXT,
 	MIME_LEAF,		/* neither text nor one of the following */
 	MIME_MULTIPART,
-	MIME_DIGEST,		/* a multipart whose parts are messages where they do not say otherwise (RFC 2046, 5.1.5) */
+	MIME_DIGEST,		/* its parts are messages where they say nothing (RFC 2046, 5.1.5) */
 	MIME_MESSAGE,		/* message/rfc822, message/global */
 };
 
 /*
- * What the header of a part says. Where fields contradict each other the stricter reading holds: two Content-Type fields make
- * a fault if one of them is a multipart or a message and they differ, for then a mail program that believes the other one sees
- * parts that were not counted; of others, one that is no text, or a name, is enough to count the part. Two encodings that
- * differ count as they stand.
+ * What the header of a part says. Where fields contradict each other the stricter reading holds: two Content-Type
+ * fields make a fault if one of them is a multipart or a message and they differ, for then a mail program that
+ * believes the other one sees parts that were not counted; of others, one that is no text, or a name, is enough to
+ * count the part. Two encodings that differ count as they stand.
  */
 struct mime_part {
 	enum mime_type		type;
 	enum mime_encoding	encoding;
 	bool			has_type, has_encoding;
-	bool			is_attachment;		/* by its disposition, or by a field too long to be read whole */
+	bool			is_attachment;		/* by its disposition, or a field was not read whole */
 	char			name[MIME_NAME_MAX];	/* of the file; "": none */
-	bool			has_disposition_name;	/* it comes from Content-Disposition, which goes before Content-Type */
+	bool			has_disposition_name;	/* from Content-Disposition, which goes before Content-Type */
 	uint8_t			boundary[MIME_BOUNDARY_MAX];
 	size_t			boundary_len;		/* 0: none */
 	const char		*fault;			/* what is malformed; NULL: nothing */

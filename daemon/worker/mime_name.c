@@ -1,6 +1,7 @@
 /*
- * A file name made fit for a reply line. Encoded-words do not belong into parameters (RFC 2047, 5), but many mail programs
- * put them there. Pure; run by workers on a client's octets. Invariant: what comes out is printable ASCII and ends with NUL.
+ * A file name made fit for a reply line. Encoded-words do not belong into parameters (RFC 2047, 5), but many mail
+ * programs put them there. Pure; run by workers on a client's octets. Invariant: what comes out is printable ASCII
+ * and ends with NUL.
  */
 #include "mime_name.h"
 
@@ -29,7 +30,7 @@ decode_q(uint8_t *to, const uint8_t *p, size_t n)
 	return len;
 }
 
-/* An encoded-word at p: its octets, never more than it has itself, to `to`; returns its own length, 0: there is none. */
+/* An encoded-word at p: its octets, never more than it has itself, to `to`. Its own length; 0: there is none. */
 static size_t
 decode_word(uint8_t *to, size_t *len, const uint8_t *p, size_t n)
 {
@@ -120,5 +121,6 @@ mime_name_put(char to[MIME_NAME_MAX], const uint8_t *p, size_t n)
 {
 	uint8_t text[MIME_NAME_RAW_MAX];
 
+	text[0] = 0;
 	put_printable(to, text, decode_words(text, p, n < sizeof(text) ? n : sizeof(text)));
 }

@@ -10,25 +10,29 @@
 
 #include "err.h"
 #include "io.h"
+#include "mime.h"
 #include "request.h"
 #include "session.h"
 
 #define SPOOL_WAIT_MS 3000	/* for a spool to come back before a message is given to it */
 #define OUTCOME_WAIT_MS 30000	/* for a spool to come back and say what became of a commit */
 
+/* Of the one message that this process has at a time. */
 static uint8_t chunk[IPC_DATA_MAX];
+static struct mime mime;
 
 void
-passage_begin(struct passage *p)
+passage_begin(const struct session *s, struct passage *p)
 {
 	*p = (struct passage){ .open = false };
 	body_init(&p->body);
+	mime_init(&mime, s->conf->limits_attachment_size);
 }
 
 bool
 passage_is_refused(const struct session *s, const struct passage *p)
 {
-	return p->failed || p->body.faults != 0 || p->body.size > s->conf->limits_message_size;
+	return p->failed || p->body.faults != 0 || p->body.size > s->conf->limits_message_size || mime.verdict != MIME_OK;
 }
 
 /* Sends what waits; opens first. Nothing sent yet means that a lost spool can still be replaced. */
@@ -89,13 +93,14 @@ passage_carry_lines(struct session *s, struct passage *p)
 	bool ended = false;
 
 	while (!ended) {
-		size_t used = 0;
+		size_t used = 0, before = p->waiting;
 		int err;
 
 		if ((err = await(s)) != ERR_OK)
 			return err;
 		ended = body_read(&p->body, conn_data(s->conn), conn_available(s->conn), &used, chunk, sizeof(chunk),
 		    &p->waiting);
+		mime_feed(&mime, chunk + before, p->waiting - before);
 		conn_consume(s->conn, used);
 		relieve(s, p);
 	}
@@ -118,6 +123,7 @@ passage_carry_octets(struct session *s, struct passage *p, uint64_t n)
 			take = sizeof(chunk) - p->waiting;
 		body_take(&p->body, conn_data(s->conn), take);
 		memcpy(chunk + p->waiting, conn_data(s->conn), take);
+		mime_feed(&mime, chunk + p->waiting, take);
 		p->waiting += take;
 		conn_consume(s->conn, take);
 		n -= take;
@@ -194,7 +200,17 @@ refuse(struct session *s, struct passage *p)
 		snprintf(s->detail, sizeof(s->detail), "%llu", (unsigned long long)s->conf->limits_message_size);
 		return REPLY_MESSAGE_TOO_BIG;
 	}
-	return p->failed ? REPLY_LOCAL_ERROR : REPLY_MALFORMED_MESSAGE;
+	if (p->failed)
+		return REPLY_LOCAL_ERROR;
+	if (mime.verdict == MIME_ATTACHMENT_TOO_BIG) {
+		snprintf(s->detail, sizeof(s->detail), "%s", mime.name);
+		return REPLY_ATTACHMENT_TOO_BIG;
+	}
+	if (mime.verdict == MIME_MALFORMED) {
+		snprintf(s->detail, sizeof(s->detail), "%s", mime.reason);
+		return REPLY_MALFORMED_PARTS;
+	}
+	return REPLY_MALFORMED_MESSAGE;
 }
 
 void
@@ -208,5 +224,6 @@ passage_drop(struct session *s, struct passage *p)
 enum reply_id
 passage_end(struct session *s, struct passage *p)
 {
+	mime_end(&mime);
 	return passage_is_refused(s, p) ? refuse(s, p) : commit(s, p);
 }

@@ -19,7 +19,7 @@ struct passage {
 	size_t		waiting;	/* octets gathered for the spool */
 };
 
-void	passage_begin(struct passage *p);
+void	passage_begin(const struct session *s, struct passage *p);
 
 /* Reads the message up to <CRLF>.<CRLF>, giving full chunks to the spool. Errors of the connection only (conn_fill()). */
 int	passage_carry_lines(struct session *s, struct passage *p);

@@ -140,6 +140,8 @@ first_reply(struct session *s)
 		return REPLY_OVERLOADED;
 	case PEER_CLOSED:
 		return REPLY_CLOSED_TO_CLIENT;
+	case PEER_PAUSED:
+		return REPLY_SHUTDOWN;
 	case PEER_BANNED:
 		return REPLY_BANNED;
 	}

@@ -73,7 +73,7 @@ tls_handshake(struct tls **tls, struct tls_shared *shared, int fd, int keys_fd, 
 	int n, err;
 
 	*tls = NULL;
-	if ((t->ssl = SSL_new(shared->ctx)) == NULL || SSL_set_fd(t->ssl, fd) != 1) {
+	if ((t->ssl = SSL_new(shared->entries[0].ctx)) == NULL || SSL_set_fd(t->ssl, fd) != 1) {
 		free_session(t);
 		return ERR_SYSTEM;
 	}

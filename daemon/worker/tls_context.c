@@ -1,5 +1,5 @@
 /*
- * What TLS sessions have in common, made once in the master: settings, certificate chain, and OpenSSL warmed up. Runs with
+ * What TLS sessions have in common, made once in the master: settings, certificate chains, and OpenSSL warmed up. Runs with
  * the master's rights before workers are forked. Invariant: no private key is read; no configuration file of OpenSSL's is
  * read, so that a system's openssl.cnf neither changes nor breaks us; what is loaded at first use is loaded here.
  */
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -79,8 +80,9 @@ make_context(void)
 
 /* Reads the file into a memory BIO of its own; text must outlive it. */
 static int
-open_chain(const char *path, BIO **bio, char *why, size_t size)
+open_chain(const struct tls_file *file, BIO **bio, char *why, size_t size)
 {
+	const char *path = file->path;
 	static char text[CHAIN_MAX];
 	static const char key_label[] = "PRIVATE KEY-----";
 	size_t used = 0;
@@ -91,8 +93,8 @@ open_chain(const char *path, BIO **bio, char *why, size_t size)
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) < 0) {
 		err = io_error();
 		if (err == ERR_NOTFOUND)
-			snprintf(why, size, "certificate %s: no such file; run smtpadm setup, or name it with tls.certificate",
-			    path);
+			snprintf(why, size, "certificate %s: no such file; run smtpadm setup, or name it with %s", path,
+			    file->setting);
 		else
 			snprintf(why, size, "certificate %s: %s", path, strerror(errno));
 		return err;
@@ -107,13 +109,21 @@ open_chain(const char *path, BIO **bio, char *why, size_t size)
 	if (memmem(text, used, key_label, strlen(key_label)) != NULL) {
 		mem_wipe(text, used);
 		snprintf(why, size, "certificate %s holds a private key too, which only postern-keys may see: "
-		    "keep the key in a file of its own and name that with tls.key", path);
+		    "keep the key in a file of its own", path);
 		return ERR_SYNTAX;
 	}
 	if ((*bio = BIO_new_mem_buf(text, (int)used)) != NULL)
 		return ERR_OK;
 	snprintf(why, size, "certificate %s: %s", path, err_text(ERR_NOMEM));
 	return ERR_SYSTEM;
+}
+
+static int
+refuse(const struct tls_file *file, size_t n, char *why, size_t size)
+{
+	snprintf(why, size, "certificate %s: certificate %zu in it is not in PEM form or can't be served: mend the file, "
+	    "or name another with %s", file->path, n, file->setting);
+	return ERR_SYNTAX;
 }
 
 /* The next certificate of the file, or NULL at its end; *bad when what stands there is none. */
@@ -131,22 +141,21 @@ read_certificate(BIO *bio, bool *bad)
 	return NULL;
 }
 
+/* The chain of this file into its context: the leaf is its certificate, the rest stands behind it. */
 static int
-use_chain(SSL_CTX *ctx, BIO *bio, const char *path, char *why, size_t size)
+use_chain(struct tls_entry *e, BIO *bio, const struct tls_file *file, char *why, size_t size)
 {
-	X509 *x;
-	bool bad = false, done = true;
+	bool bad = false, done = SSL_CTX_use_certificate(e->ctx, e->leaf) == 1;
 	size_t n;
+	X509 *x;
 
-	for (n = 0; done && (x = read_certificate(bio, &bad)) != NULL; n++) {
-		done = (n == 0 ? SSL_CTX_use_certificate(ctx, x) : SSL_CTX_add1_chain_cert(ctx, x)) == 1;
+	for (n = 1; done && (x = read_certificate(bio, &bad)) != NULL; n++) {
+		done = SSL_CTX_add1_chain_cert(e->ctx, x) == 1;
 		X509_free(x);
 	}
-	if (done && !bad && n > 0)
+	if (done && !bad)
 		return ERR_OK;
-	snprintf(why, size, "certificate %s: certificate %zu in it is not in PEM form or can't be served: mend the file, "
-	    "or name another with tls.certificate", path, done ? n + 1 : n);
-	return ERR_SYNTAX;
+	return refuse(file, done ? n + 1 : n, why, size);
 }
 
 static bool
@@ -182,67 +191,137 @@ warm_provider(EVP_PKEY *key)
 }
 
 static int
-use_key(struct tls_shared *s, const char *path, char *why, size_t size)
+use_key(struct tls_entry *e, size_t index, const struct tls_file *file, char *why, size_t size)
 {
-	X509 *leaf = SSL_CTX_get0_certificate(s->ctx);
-	EVP_PKEY *public = X509_get0_pubkey(leaf), *key = NULL;
+	EVP_PKEY *public = X509_get0_pubkey(e->leaf), *key = NULL;
 	unsigned char *der = NULL;
 	int n, err = ERR_SYSTEM;
 
-	if (public == NULL || !is_served(public)) {
-		snprintf(why, size, "certificate %s has a key of a kind that is not served: use EC P-256, P-384, P-521, or RSA "
-		    "from %d bits", path, RSA_BITS_MIN);
-		return ERR_SYNTAX;
-	}
-	if ((n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der)) > 0) {
-		SHA256(der, (size_t)n, s->digest);
+	if ((n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(e->leaf), &der)) > 0) {
+		SHA256(der, (size_t)n, e->digest);
 		OPENSSL_free(der);
-		if (provider_make_key(library, public, 0, &key) == ERR_OK && SSL_CTX_use_PrivateKey(s->ctx, key) == 1) {
+		if (provider_make_key(library, public, (unsigned)index, &key) == ERR_OK &&
+		    SSL_CTX_use_PrivateKey(e->ctx, key) == 1) {
 			warm_provider(key);
 			err = ERR_OK;
 		}
 	}
 	EVP_PKEY_free(key);
 	if (err != ERR_OK)
-		snprintf(why, size, "certificate %s: OpenSSL can't serve it: %s", path,
+		snprintf(why, size, "certificate %s: OpenSSL can't serve it: %s", file->path,
 		    ERR_reason_error_string(ERR_peek_last_error()));
 	ERR_clear_error();
 	return err;
 }
 
-int
-tls_prepare(struct tls_shared **shared, const char *certificate_file, char *why, size_t size)
+/* An earlier entry with the same names and the other kind of key shares its context: OpenSSL chooses by what the client can. */
+static SSL_CTX *
+find_context(const struct tls_shared *s, const X509 *leaf)
 {
-	struct tls_shared *s = NULL;
+	const char *kind = EVP_PKEY_get0_type_name(X509_get0_pubkey(leaf));
+
+	for (size_t i = 0; i < s->n; i++) {
+		const struct tls_entry *e = &s->entries[i];
+		bool taken = EVP_PKEY_is_a(X509_get0_pubkey(e->leaf), kind);
+
+		for (size_t j = 0; j < s->n; j++)
+			taken = taken || (j != i && s->entries[j].ctx == e->ctx);
+		if (!taken && tls_has_same_names(e->leaf, leaf)) {
+			SSL_CTX_up_ref(e->ctx);
+			return e->ctx;
+		}
+	}
+	return make_context();
+}
+
+static int
+choose(SSL *ssl, int *alert, void *arg)
+{
+	const struct tls_shared *s = arg;
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	const struct tls_entry *e = &s->entries[0];
+
+	(void)alert;
+	if (name != NULL)
+		e = tls_find_name(s, name);
+	if (e->ctx == s->entries[0].ctx)
+		return SSL_TLSEXT_ERR_NOACK;
+	return SSL_set_SSL_CTX(ssl, e->ctx) != NULL ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+static int
+load(struct tls_shared *s, const struct tls_file *file, char *why, size_t size)
+{
+	struct tls_entry *e = &s->entries[s->n];
+	EVP_PKEY *public;
 	BIO *bio = NULL;
-	int err = ERR_SYSTEM;
+	bool bad;
+	int err;
+
+	if ((err = open_chain(file, &bio, why, size)) != ERR_OK)
+		return err;
+	if ((e->leaf = read_certificate(bio, &bad)) == NULL) {
+		err = refuse(file, 1, why, size);
+	} else if ((public = X509_get0_pubkey(e->leaf)) == NULL || !is_served(public)) {
+		snprintf(why, size, "certificate %s has a key of a kind that is not served: use EC P-256, P-384, P-521, or RSA "
+		    "from %d bits", file->path, RSA_BITS_MIN);
+		err = ERR_SYNTAX;
+	} else if ((e->ctx = find_context(s, e->leaf)) == NULL) {
+		snprintf(why, size, "OpenSSL can't be started: %s", ERR_reason_error_string(ERR_peek_last_error()));
+		err = ERR_SYSTEM;
+	} else if ((err = use_chain(e, bio, file, why, size)) == ERR_OK) {
+		err = use_key(e, s->n, file, why, size);
+	}
+	BIO_free(bio);
+	s->n++;
+	return err;
+}
+
+int
+tls_prepare(struct tls_shared **shared, const struct tls_file *files, size_t n, char *why, size_t size)
+{
+	struct tls_shared *s;
+	int err = ERR_OK;
 
 	*shared = NULL;
-	if (open_library() != ERR_OK || (s = calloc(1, sizeof(*s))) == NULL || (s->ctx = make_context()) == NULL)
+	if (open_library() != ERR_OK || (s = calloc(1, sizeof(*s))) == NULL) {
 		snprintf(why, size, "OpenSSL can't be started: %s", ERR_reason_error_string(ERR_peek_last_error()));
-	else if ((err = open_chain(certificate_file, &bio, why, size)) == ERR_OK &&
-	    (err = use_chain(s->ctx, bio, certificate_file, why, size)) == ERR_OK)
-		err = use_key(s, certificate_file, why, size);
-	BIO_free(bio);
-	if (err == ERR_OK)
-		*shared = s;
-	else
+		return ERR_SYSTEM;
+	}
+	for (size_t i = 0; err == ERR_OK && i < n; i++)
+		err = load(s, &files[i], why, size);
+	if (err != ERR_OK) {
 		tls_release(s);
-	return err;
+		return err;
+	}
+	SSL_CTX_set_tlsext_servername_callback(s->entries[0].ctx, choose);
+	SSL_CTX_set_tlsext_servername_arg(s->entries[0].ctx, s);
+	*shared = s;
+	return ERR_OK;
 }
 
 void
 tls_release(struct tls_shared *shared)
 {
-	if (shared != NULL)
-		SSL_CTX_free(shared->ctx);
+	for (size_t i = 0; shared != NULL && i < shared->n; i++) {
+		SSL_CTX_free(shared->entries[i].ctx);
+		X509_free(shared->entries[i].leaf);
+	}
 	free(shared);
 }
 
 void
-tls_public_digest(const struct tls_shared *shared, uint8_t digest[32])
+tls_public_digest(const struct tls_shared *shared, size_t i, uint8_t digest[32])
 {
-	memcpy(digest, shared->digest, sizeof(shared->digest));
+	memcpy(digest, shared->entries[i].digest, sizeof(shared->entries[i].digest));
+}
+
+int64_t
+tls_expiry(const struct tls_shared *shared, size_t i)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(X509_get0_notAfter(shared->entries[i].leaf), &tm) == 1 ? (int64_t)timegm(&tm) : 0;
 }
 
 /* Warming up. */

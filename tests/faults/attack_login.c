@@ -1,6 +1,7 @@
 /*
  * Acts against auth before anybody has logged in: no sender, no recipient, no way to the spool may be had. Run by the tests.
  */
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -10,28 +11,19 @@
 #include "io.h"
 #include "rig.h"
 
-static char what[64];
-
-static const char *
-name_of(enum ipc_kind kind, const char *where)
-{
-	snprintf(what, sizeof(what), "%s (%#x) %s", ipc_kind_name(kind), (unsigned)kind, where);
-	return what;
-}
-
 static void
 every_kind(void)
 {
 	struct session s;
 
-	for (size_t i = 0; i < nkinds; i++) {
+	for (size_t i = 0; i < KINDS; i++) {
 		for (unsigned nfds = 0; nfds < 3; nfds++) {
-			if (kinds[i] == IPC_LOGIN && nfds == 0)
+			if (kind_at(i) == IPC_LOGIN && nfds == 0)
 				continue;
 			session_begin(&s);
-			put_any(kinds[i]);
+			put_any(kind_at(i));
 			send_octets(s.auth, out.data, out.len, nfds);
-			expect_ended(s.auth, name_of(kinds[i], "before login"));
+			expect_ended(s.auth, kind_text(kind_at(i)));
 			session_close(&s);
 		}
 	}
@@ -55,13 +47,13 @@ while_checked(void)
 {
 	struct session s;
 
-	for (size_t i = 0; i < nkinds; i++) {
+	for (size_t i = 0; i < KINDS; i++) {
 		session_begin(&s);
 		put_login("", LIT(BOB), LIT("wrong"));
 		send_out(s.auth);
-		put_any(kinds[i]);
+		put_any(kind_at(i));
 		send_out(s.auth);
-		expect_ended(s.auth, name_of(kinds[i], "while checked"));
+		expect_ended(s.auth, kind_text(kind_at(i)));
 		session_close(&s);
 	}
 }
@@ -145,8 +137,9 @@ wrong(void)
 		{ "", LIT(ALICE "\0"), NULL, 0 }, { "", LIT(ALICE), NULL, 1 }, { "", LIT(ALICE "\0" BOB), NULL, 0 },
 		{ "", LIT("alice@example.or"), NULL, 0 }, { "", LIT(" " ALICE), NULL, 0 }, { "", LIT(ALICE " "), NULL, 0 },
 		{ "", LIT("%"), NULL, 0 }, { "", LIT("' OR 1=1 --"), NULL, 0 }, { "", LIT("alice_example.org"), NULL, 0 },
-		{ "", LIT("x\nts=0 level=alarm event=injected\r\n"), NULL, 0 }, { "", LIT("\xff\xfe\x1b[2J"), NULL, 0 },
+		{ "", LIT("x\ntime=0 level=alarm event=injected\r\n"), NULL, 0 }, { "", LIT("\xff\xfe\x1b[2J"), NULL, 0 },
 	};
+	static const char long_password[IPC_CREDENTIAL_MAX + 1] = "x";
 	struct session s[COUNT(logins)];
 	char password[80];
 
@@ -167,7 +160,7 @@ wrong(void)
 		session_close(&s[i]);
 	}
 	session_begin(&s[0]);
-	put_login("", LIT(ALICE), out.data, IPC_CREDENTIAL_MAX + 1);
+	put_login("", LIT(ALICE), long_password, sizeof(long_password));
 	send_out(s[0].auth);
 	expect_ended(s[0].auth, "a password of 12,289 octets");
 	session_close(&s[0]);
@@ -190,10 +183,10 @@ as_master(void)
 		put_any(says[i]);
 		ipc_send(s.auth, &out, says[i] == IPC_RELOAD ? &memory : &pair[1], 1, false);
 		io_close(&pair[1]);
-		expect_ended(s.auth, name_of(says[i], "as the master"));
+		expect_ended(s.auth, kind_text(says[i]));
 		/* The other end was closed and not taken up: nothing is granted or asked there. */
 		check(says[i] == IPC_RELOAD || hear(pair[0], IPC_SPOOL_FROM_AUTH, &m, 5000) == ENDED, "%s was taken up",
-		    ipc_kind_name(says[i]));
+		    kind_text(says[i]));
 		io_close(&pair[0]);
 		io_close(&memory);
 		session_close(&s);

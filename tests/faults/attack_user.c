@@ -2,6 +2,7 @@
  * Acts against auth by a user's taken-over session: it may send as alice and as nobody else, what auth approved and nothing more,
  * as long as alice may log in. Run by the tests.
  */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,14 +30,14 @@ every_kind(void)
 {
 	struct session s;
 
-	for (size_t i = 0; i < nkinds; i++) {
-		if (kinds[i] == IPC_SENDER || kinds[i] == IPC_RESET || kinds[i] == IPC_SPOOL)
+	for (size_t i = 0; i < KINDS; i++) {
+		if (kind_at(i) == IPC_SENDER || kind_at(i) == IPC_RESET || kind_at(i) == IPC_SPOOL || kind_at(i) == IPC_STATUS)
 			continue;
 		session_open(&s, ALICE);
-		put_any(kinds[i]);
+		put_any(kind_at(i));
 		send_out(s.auth);
-		expect_ended(s.auth, ipc_kind_name(kinds[i]));
-		expect_no_envelope(&s, ipc_kind_name(kinds[i]));
+		expect_ended(s.auth, kind_text(kind_at(i)));
+		expect_no_envelope(&s, kind_text(kind_at(i)));
 		session_close(&s);
 	}
 }
@@ -280,6 +281,40 @@ never_reading(void)
 	session_close(&s);
 }
 
+/* As many approvals as can be asked for at once, all to be told to the spool, while others want to send. */
+static void
+sender_flood(void)
+{
+	struct session s[8];
+	unsigned again = 0;
+
+	for (size_t i = 0; i < COUNT(s); i++)
+		session_open(&s[i], ALICE);
+	for (int round = 0; round < 20; round++) {
+		put_any(IPC_SENDER);
+		for (size_t i = 0; i < COUNT(s); i++)
+			for (int n = 0; n < 100; n++)
+				send_out(s[i].auth);
+		for (int n = 0; n < 5; n++) {
+			uint64_t began = io_now_ms();
+
+			/* "Try again" may be said for a moment, while auth's socket to the spool is full. */
+			while (!approve(&rig.witness, BOB, "rcpt@example.net") && io_now_ms() - began < 2000)
+				again += usleep(1000) == 0;
+			check(io_now_ms() - began < 2000, "bob is not served while alice floods");
+		}
+		for (size_t i = 0; i < COUNT(s); i++) {
+			struct ipc_message m;
+
+			while (hear(s[i].auth, IPC_WORKER_FROM_AUTH, &m, 0) == ERR_OK)
+				continue;
+		}
+	}
+	fprintf(stderr, "attack: bob was told to try again %u times\n", again);
+	for (size_t i = 0; i < COUNT(s); i++)
+		session_close(&s[i]);
+}
+
 /* Going away after each word, without reading. */
 static void
 closing_midway(void)
@@ -374,6 +409,7 @@ attack_user(void)
 	act("user.late_from_answer", late_from_answer);
 	act("user.spool_flood", spool_flood);
 	act("user.never_reading", never_reading);
+	act("user.sender_flood", sender_flood);
 	act("user.closing_midway", closing_midway);
 	act("user.disabled", disabled);
 	act("user.removed", removed);

@@ -95,9 +95,11 @@ int	give(struct session *s, uint32_t t, const void *text, size_t n);
 unsigned count_files(const char *folder);
 
 /* A well-formed message of any kind, with what an attacker would like it to say. */
-extern const enum ipc_kind kinds[];
-extern const size_t nkinds;
 void	put_any(enum ipc_kind kind);
+/* Every number that is a kind or may become one; its name for reports. */
+#define KINDS 0xc0
+enum ipc_kind kind_at(size_t i);
+const char *kind_text(enum ipc_kind kind);
 
 /* The acts. */
 void	attack_before_login(void);

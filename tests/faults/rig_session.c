@@ -70,7 +70,12 @@ tell_empty(int fd, enum ipc_kind kind)
 static int
 begin_at(enum service_id id, const struct ipc_session *m)
 {
+	uint8_t ignored[1024];
 	int pair[2];
+
+	/* As the master does, which has its own use for what services say. */
+	while (recv(rig.control[id], ignored, sizeof(ignored), MSG_DONTWAIT) > 0)
+		continue;
 
 	if (ipc_pair(pair) != ERR_OK)
 		return -1;
@@ -121,7 +126,8 @@ session_open(struct session *s, const char *user)
 	int verdict;
 
 	session_begin(s);
-	verdict = session_login(s, user, rig.password);
+	for (int i = 0; (verdict = session_login(s, user, rig.password)) == LOGIN_UNAVAILABLE && i < 200; i++)
+		usleep(2000);	/* auth's socket to the spool is full for a moment */
 	check(verdict == LOGIN_OK, "%s can't log in: %d", user, verdict);
 }
 

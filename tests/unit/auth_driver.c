@@ -26,7 +26,7 @@
 static const char conf_text[] =
     "hostname = mail.example.org\n"
     "[limits]\nrecipients = 3\nmessage_size = 1M\nsessions_per_account = 2\n"
-    "[auth]\nfailure_delay = 400ms\nhashers = 2\n";
+    "[auth]\nfailure_delay = 400ms\nhashers = 2\nthrottle_after = 1000\n";
 
 struct driver driver;
 uint8_t data[IPC_SMALL_MAX], received[IPC_SMALL_MAX];

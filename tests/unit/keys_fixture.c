@@ -54,7 +54,7 @@ forget_control(const int *fd)
 }
 
 static void
-write_certificate(const char *path, EVP_PKEY *key)
+write_certificate(const char *path, EVP_PKEY *key, const char *san)
 {
 	X509 *x = X509_new();
 	X509_NAME *name;
@@ -70,7 +70,7 @@ write_certificate(const char *path, EVP_PKEY *key)
 	name = X509_get_subject_name(x);
 	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"mail.example.org", -1, -1, 0);
 	X509_set_issuer_name(x, name);
-	assert_non_null(names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:mail.example.org"));
+	assert_non_null(names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san));
 	X509_add_ext(x, names, -1);
 	X509_EXTENSION_free(names);
 	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
@@ -82,6 +82,12 @@ write_certificate(const char *path, EVP_PKEY *key)
 
 void
 keys_fixture_open(struct keys_fixture *f, const char *kind, size_t size, const char *curve)
+{
+	keys_fixture_open_for(f, kind, size, curve, "DNS:mail.example.org");
+}
+
+void
+keys_fixture_open_for(struct keys_fixture *f, const char *kind, size_t size, const char *curve, const char *san)
 {
 	char folder[] = "/tmp/postern-keys-XXXXXX";
 	struct conf_error error;
@@ -101,7 +107,7 @@ keys_fixture_open(struct keys_fixture *f, const char *kind, size_t size, const c
 	str_fmt(f->conf.tls_certificate, sizeof(f->conf.tls_certificate), "certificate.pem");
 	key = curve != NULL ? EVP_PKEY_Q_keygen(NULL, NULL, kind, curve) : EVP_PKEY_Q_keygen(NULL, NULL, kind, size);
 	assert_non_null(key);
-	write_certificate(f->certificate_file, key);
+	write_certificate(f->certificate_file, key, san);
 	assert_non_null(file = fopen(f->key_file, "w"));
 	assert_int_equal(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
 	fclose(file);
@@ -111,8 +117,10 @@ keys_fixture_open(struct keys_fixture *f, const char *kind, size_t size, const c
 void
 keys_fixture_serve(struct keys_fixture *f)
 {
+	struct conf_pair pair;
 	char why[512];
-	struct key key;
+	struct key key[4];
+	size_t n = 0;
 	int fds[2], fd;
 
 	assert_int_equal(ipc_pair(fds), ERR_OK);
@@ -123,8 +131,12 @@ keys_fixture_serve(struct keys_fixture *f)
 		close_controls();
 		log_open("postern-keys", LOG_LEVEL_INFO);
 		fd = open(f->log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-		if (fd < 0 || dup2(fd, STDERR_FILENO) < 0 || key_load(&key, &f->in, &f->conf, why, sizeof(why)) != ERR_OK ||
-		    serve_open(fds[1], &key, 1) != ERR_OK)
+		if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
+			_exit(1);
+		for (; conf_pair(&f->conf, n, &pair); n++)
+			if (n == COUNT(key) || key_load(&key[n], &f->in, &pair, why, sizeof(why)) != ERR_OK)
+				_exit(1);
+		if (serve_open(fds[1], key, n) != ERR_OK)
 			_exit(1);
 		_exit(serve_run() == ERR_OK ? 0 : 2);
 	}

@@ -18,6 +18,8 @@ struct keys_fixture {
 
 /* kind: "RSA" with bits in size, or "EC" with the curve's name. Asserts that all works. */
 void	keys_fixture_open(struct keys_fixture *f, const char *kind, size_t size, const char *curve);
+/* The same with another subjectAltName, as x509v3_config(5) writes it. */
+void	keys_fixture_open_for(struct keys_fixture *f, const char *kind, size_t size, const char *curve, const char *san);
 /* The service in a child; its log goes to log_file. */
 void	keys_fixture_serve(struct keys_fixture *f);
 /* Announces a session and returns the worker's end of its socket. */

@@ -26,11 +26,18 @@ KEYS_FIXTURE_O = tests/unit/keys_fixture.o keys/load.o keys/judge.o keys/sign.o 
 UNIT_test_keys_judge = keys/judge.o common/wire.o
 UNIT_test_keys_serve = $(KEYS_FIXTURE_O)
 UNIT_LIBS_test_keys_serve = -lcrypto -linih
-UNIT_test_tls = daemon/worker/tls.o daemon/worker/tls_context.o daemon/worker/provider.o $(KEYS_FIXTURE_O)
+UNIT_test_tls = tests/unit/tls_fixture.o daemon/worker/tls.o daemon/worker/tls_context.o daemon/worker/tls_names.o daemon/worker/provider.o $(KEYS_FIXTURE_O)
 UNIT_LIBS_test_tls = -lssl -lcrypto -linih -lseccomp
+UNIT_test_tls_names = $(UNIT_test_tls)
+UNIT_LIBS_test_tls_names = $(UNIT_LIBS_test_tls)
 
 UNIT_test_worker_reply = daemon/worker/reply.o
 UNIT_test_worker_body = daemon/worker/body.o daemon/worker/line.o
+MIME_O = daemon/worker/mime.o daemon/worker/mime_header.o daemon/worker/mime_name.o daemon/worker/mime_decode.o \
+	common/base64.o common/str.o
+UNIT_test_worker_mime = $(MIME_O)
+UNIT_test_worker_mime_parts = $(MIME_O)
+UNIT_test_worker_mime_limits = $(MIME_O)
 UNIT_test_worker_path = daemon/worker/path.o common/addr.o common/str.o common/err.o
 # These drive the program itself.
 UNIT_test_auth_login = tests/unit/auth_driver.o $(REGISTRY_O) $(IPC_O) $(COMMON_O)

@@ -184,7 +184,7 @@ test_slots(void **state)
 static void
 test_reload(void **state)
 {
-	static const char text[] = "[limits]\nrecipients = 1\nsessions_per_account = 5\n[auth]\nfailure_delay = 200ms\n";
+	static const char text[] = "[limits]\nrecipients = 1\nsessions_per_account = 5\n[auth]\nfailure_delay = 200ms\nthrottle_after = 1000\n";
 	int old = log_in("alice@example.org", "secret", driver.alice), new, memory = make_memory(text);
 	uint64_t old_number = driver.next_session, started;
 

@@ -227,6 +227,76 @@ test_new_spool(void **state)
 	close(fd);
 }
 
+static bool
+ask_spool(int fd)
+{
+	struct ipc_spool_answer answer;
+	struct ipc_message m;
+
+	ipc_put_empty(begin(), IPC_SPOOL);
+	send_out(fd, -1);
+	receive(fd, IPC_WORKER_FROM_AUTH, IPC_SPOOL_ANSWER, &m);
+	assert_int_equal(ipc_get_spool_answer(&m.body, &answer), ERR_OK);
+	assert_int_equal(m.nfds, answer.ok);
+	ipc_message_close(&m);
+	return answer.ok;
+}
+
+/* An approval is good for one message, and while the login holds: a new socket does not bring it back. */
+static void
+test_envelope_is_told_once(void **state)
+{
+	int fd = log_in("alice@example.org", "secret", driver.alice);
+	uint64_t n = driver.next_session;
+
+	(void)state;
+	assert_int_equal(sender(fd, "alice@example.org", 0, NULL), SENDER_OK);
+	expect_envelope_sender(n, 1, "alice@example.org");
+	assert_true(ask_spool(fd));
+	close(take_grant(n, driver.alice));
+	expect_silence(driver.link);
+	/* A new spool is told, unless the account was disabled. */
+	close(driver.link);
+	usleep(50000);
+	make_link();
+	assert_int_equal(registry_set_disabled(driver.registry, driver.alice, true), ERR_OK);
+	assert_true(ask_spool(fd));
+	close(take_grant(n, driver.alice));
+	expect_silence(driver.link);
+	assert_int_equal(registry_set_disabled(driver.registry, driver.alice, false), ERR_OK);
+	/* Nobody needs many sockets to one spool. */
+	for (int i = 0; i < 7; i++) {
+		assert_true(ask_spool(fd));
+		close(take_grant(n, driver.alice));
+	}
+	ipc_put_empty(begin(), IPC_SPOOL);
+	send_out(fd, -1);
+	expect_end(fd);
+}
+
+/* RFC 6531, 3.3: only a worker that was taken over asks for these. */
+static void
+test_utf8_without_smtputf8(void **state)
+{
+	int fd = log_in("alice@example.org", "secret", driver.alice);
+	struct ipc_recipient m = { .notify = 0 };
+	struct ipc_sender from = { .size = 0 };
+
+	(void)state;
+	assert_int_equal(addr_parse(&from.address, "al\xc3\xafice@example.org", 19, true), ERR_OK);
+	ipc_put_sender(begin(), &from);
+	send_out(fd, -1);
+	expect_end(fd);
+	fd = log_in("alice@example.org", "secret", driver.alice);
+	assert_int_equal(sender(fd, "alice@example.org", 0, NULL), SENDER_OK);
+	expect_envelope_sender(driver.next_session, 1, "alice@example.org");
+	assert_int_equal(addr_parse(&m.address, "x@\xc3\xaf.example", 12, true), ERR_OK);
+	ipc_put_recipient(begin(), &m);
+	send_out(fd, -1);
+	expect_end(fd);
+	expect_drop(driver.next_session, 1);
+}
+
 /* A writer in the middle of a transaction holds nobody up. */
 static void
 test_locked_registry(void **state)
@@ -319,6 +389,8 @@ main(void)
 		cmocka_unit_test(test_from),
 		cmocka_unit_test(test_changes_are_felt),
 		cmocka_unit_test(test_new_spool),
+		cmocka_unit_test(test_envelope_is_told_once),
+		cmocka_unit_test(test_utf8_without_smtputf8),
 		cmocka_unit_test(test_locked_registry),
 		cmocka_unit_test(test_registry_moves),
 		cmocka_unit_test(test_stop),

@@ -25,7 +25,8 @@ defaults(void **state)
 		{ "workers.max", "1000" }, { "limits.command_timeout", "30s" }, { "limits.data_timeout", "90s" },
 		{ "limits.recipients", "100" }, { "limits.message_size", "8M" }, { "limits.attachment_size", "4M" },
 		{ "limits.sessions_per_account", "10" }, { "limits.sessions_per_address", "200" }, { "limits.errors", "20" },
-		{ "senders.check_header", "on" }, { "sandbox.require", "on" },
+		{ "senders.check_header", "on" }, { "sandbox.require", "on" }, { "tls.watch", "on" },
+		{ "tls.watch_interval", "1m" }, { "log.level", "info" }, { "log.format", "logfmt" }, { "log.target", "stderr" },
 	};
 	struct conf_error error;
 	char value[1024];
@@ -202,6 +203,15 @@ static const struct {
 	{ "[listener submission]\naddress = 127.0.0.1:25\nnetworks = 10.0.0.0/8\n", 2, "kind plain" },
 	{ "[listener a]\nkind=plain\naddress=127.0.0.1:25\n[listener b]\nkind=submission\naddress=127.0.0.1:25\n", 5, "same address" },
 	{ "[listener ]\nkind = plain\n", 2, "unknown setting" },
+	{ "[certificate a]\nfile = x\n", 2, "unknown key 'file'" },
+	{ "[certificate a]\nkey = x\nkey = y\n", 3, "set twice" },
+	{ "[certificate a]\nkey =\n", 2, "no file name" },
+	{ "[certificate a/b]\nkey = x\n", 2, "no name for a certificate" },
+	{ "[certificate ..]\nkey = x\n", 2, "no name for a certificate" },
+	{ "[certificate a b]\nkey = x\n", 2, "no name for a certificate" },
+	{ "[certificate aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\nkey = x\n", 2, "too long" },
+	{ "[certificate]\nkey = x\n", 2, "unknown setting" },
+	{ "[tls]\nwatch_interval = 99ms\n", 2, "such as 30s" },
 	{ "[listener]\nkind = plain\n", 2, "unknown setting" },
 	{ "[listener aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\nkind = plain\n", 2, NULL },
 };
@@ -323,6 +333,49 @@ too_many_listeners(void **state)
 }
 
 static void
+pairs_of_files(void **state)
+{
+	static const char text[] = "[tls]\nkey = k.pem\nwatch = off\n[certificate web]\ncertificate = w.pem\nkey = wk.pem\n"
+	    "[certificate  mail.example.net]\ncertificate = m.pem\n";
+	struct conf_error error;
+	struct conf_pair p;
+	char many[4096];
+	struct conf c;
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(parse(&c, "", &error), ERR_OK);
+	assert_true(conf_pair(&c, 0, &p));
+	assert_string_equal(p.certificate, "tls/certificate.pem");
+	assert_string_equal(p.key_setting, "tls.key");
+	assert_false(conf_pair(&c, 1, &p));
+	assert_int_equal(parse(&c, text, &error), ERR_OK);
+	assert_int_equal(c.tls_watch, 0);
+	assert_int_equal(c.ncertificates, 2);
+	assert_true(conf_pair(&c, 0, &p));
+	assert_string_equal(p.name, "");
+	assert_string_equal(p.key, "k.pem");
+	assert_true(conf_pair(&c, 1, &p));
+	assert_string_equal(p.name, "web");
+	assert_string_equal(p.certificate, "w.pem");
+	assert_string_equal(p.key, "wk.pem");
+	assert_string_equal(p.certificate_setting, "certificate.web.certificate");
+	assert_true(conf_pair(&c, 2, &p));
+	assert_string_equal(p.certificate, "m.pem");
+	assert_string_equal(p.key, "tls/mail.example.net-key.pem");
+	assert_string_equal(p.key_setting, "certificate.mail.example.net.key");
+	assert_false(conf_pair(&c, 3, &p));
+	for (int i = 0; i < CONF_CERTIFICATES_MAX; i++)
+		n += (size_t)snprintf(many + n, sizeof(many) - n, "[certificate c%d]\nkey=k\n", i);
+	assert_int_equal(conf_parse(&c, many, n, &error), ERR_OK);
+	assert_true(conf_pair(&c, CONF_PAIRS_MAX - 1, &p));
+	assert_false(conf_pair(&c, CONF_PAIRS_MAX, &p));
+	n += (size_t)snprintf(many + n, sizeof(many) - n, "[certificate more]\nkey=k\n");
+	assert_int_equal(conf_parse(&c, many, n, &error), ERR_SYNTAX);
+	assert_int_equal(error.line, 2 * CONF_CERTIFICATES_MAX + 2);
+}
+
+static void
 names_of_kinds(void **state)
 {
 	enum listener_kind kind;
@@ -384,6 +437,7 @@ main(void)
 		cmocka_unit_test(long_lines),
 		cmocka_unit_test(odd_octets),
 		cmocka_unit_test(too_many_listeners),
+		cmocka_unit_test(pairs_of_files),
 		cmocka_unit_test(names_of_kinds),
 		cmocka_unit_test(files_and_descriptors),
 	};

@@ -126,6 +126,73 @@ long_values(void **state)
 	assert_non_null(strstr(written, " b=\"xxx"));
 }
 
+static const struct {
+	const char	*value, *shown;
+} json_values[] = {
+	{ "plain", "plain" },
+	{ "", "" },
+	{ "two words", "two words" },
+	{ "a\"b\\c", "a\\\"b\\\\c" },
+	{ "a\r\n\tb\x7f", "a\\u000d\\u000a\\u0009b\\u007f" },
+	{ "j\xc3\xb6rg \xe2\x82\xac \xf0\x9f\x93\xae", "j\xc3\xb6rg \xe2\x82\xac \xf0\x9f\x93\xae" },
+	{ "\xc2\x9b[31m", "\\u009b[31m" },
+	{ "a\x9b\xc3", "a\\ufffd\\ufffd" },
+	{ "\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd" },	/* a surrogate */
+	{ "\xff\xc3(", "\\ufffd\\ufffd(" },
+	{ "\"}\n{\"level\":\"alarm", "\\\"}\\u000a{\\\"level\\\":\\\"alarm" },
+};
+
+static void
+log_json_value(void)
+{
+	log_configure(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+	log_event(LOG_LEVEL_INFO, row == 0 ? 0x1234 : 0, "e", "value", json_values[row].value, "next", "1", NULL);
+	log_configure(LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT);
+}
+
+static void
+json_lines(void **state)
+{
+	char wanted[256];
+
+	(void)state;
+	for (row = 0; row < COUNT(json_values); row++) {
+		capture(log_json_value);
+		snprintf(wanted, sizeof(wanted), ",\"level\":\"info\",\"program\":\"postern-test\",\"event\":\"e\",\"value\":\"%s\",\"next\":\"1\"}\n",
+		    json_values[row].shown);
+		check_row(row, strstr(written, wanted) != NULL);
+		check_row(row, strchr(written, '\n') == written + strlen(written) - 1);
+		check_row(row, strstr(written, row == 0 ? "{\"session\":\"0000000000001234\",\"time\":\"20" : "{\"time\":\"20") == written);
+	}
+}
+
+static void
+log_json_long(void)
+{
+	log_configure(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+	log_long();
+	log_configure(LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT);
+}
+
+/* What has no room is left out whole: the line always ends as an object does, and no character is cut. */
+static void
+long_json_lines(void **state)
+{
+	static const char *const fillers[] = { "x", "\n", "\"", "\xe2\x82\xac", "\xff" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(fillers); i++) {
+		size_t n = strlen(fillers[i]), len;
+
+		for (size_t at = 0; at + n < sizeof(long_value); at += n)
+			memcpy(long_value + at, fillers[i], n + 1);
+		capture(log_json_long);
+		len = strlen(written);
+		check_row(i, len <= 4096 && strcmp(written + len - 3, "\"}\n") == 0);
+		check_row(i, strstr(written, "\"a\":\"") != NULL && strstr(written, "\xe2\"") == NULL);
+	}
+}
+
 static void
 fatal_ends_with_the_code(void **state)
 {
@@ -160,6 +227,8 @@ main(void)
 		cmocka_unit_test(plain_events),
 		cmocka_unit_test(foreign_values),
 		cmocka_unit_test(long_values),
+		cmocka_unit_test(json_lines),
+		cmocka_unit_test(long_json_lines),
 		cmocka_unit_test(fatal_ends_with_the_code),
 	};
 

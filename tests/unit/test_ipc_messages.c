@@ -7,6 +7,8 @@
 
 #include "err.h"
 #include "ipc.h"
+#include "message_control.h"
+#include "message_queue.h"
 #include "unit.h"
 
 static struct ipc_session sent_session = {
@@ -47,6 +49,9 @@ static struct ipc_envelope_drop sent_envelope_drop = { .session = 9, .t = 0xffff
 static struct ipc_from sent_from = { .session = 9, .t = 4, .n = 2 };
 static struct ipc_from_answer sent_from_answer = { .session = 9, .t = 4, .allowed = true };
 static struct ipc_storage sent_storage = { .ok = true };
+static struct ipc_usage sent_usage = { .account = "alice@example.org", .messages = 3, .octets = 1ULL << 40 };
+static struct ipc_queue_change sent_queue_change = { .change = QUEUE_REMOVE, .file = "1.Q0S1T1.mail" };
+static struct ipc_queue_answer sent_queue_answer = { .verdict = QUEUE_BUSY };
 static struct ipc_commit sent_commit = { .t = 4, .size = 0x1000000000 };
 static struct ipc_commit_answer sent_commit_answer = { .t = 4, .verdict = COMMIT_STORED, .id = "0123456789abcdef" };
 static struct ipc_outcome_answer sent_outcome_answer = { .t = 4, .stored = true, .id = "0123456789abcdef" };
@@ -57,7 +62,24 @@ static struct ipc_sign_answer sent_sign_answer = { .signature = (const uint8_t *
 static struct ipc_hash sent_hash = {
 	.job = 77, .hash = "$y$j9T$abc$def", .password = (const uint8_t *)"secret", .password_len = 6,
 };
-static struct ipc_hash_answer sent_hash_answer = { .job = 77, .matches = true };
+static struct ipc_session_account sent_session_account = { .session = 9, .name = "alice@example.org" };
+static struct ipc_counters sent_counters = { .first = 3, .n = 2, .values = { 1, UINT64_MAX } };
+static struct ipc_control_session sent_control_session = {
+	.session = 9, .peer = { .family = 4, .octets = { 192, 0, 2, 1 }, .port = 40000 }, .listener = LISTENER_SUBMISSIONS,
+	.tls = SESSION_TLS_YES, .ending = true, .age_ms = 1 << 20, .account = "alice@example.org",
+};
+static struct ipc_control_kill sent_control_kill = { .session = 0, .account = "alice@example.org" };
+static struct ipc_control_pause sent_control_pause = { .reason = "new disks" };
+static struct ipc_control_done sent_control_done = { .code = 78, .count = 3, .reason = "postern.conf:7: no such key" };
+static struct ipc_control_status sent_control_status = {
+	.pid = 77, .uptime_ms = 1ULL << 40, .loaded_ms = 5, .sessions = 2, .refusing = 1, .idle = 8, .max = 1000, .spare = 8,
+	.accepting = true, .paused = true, .draining = false, .reason = "disks", .nservices = 2,
+	.services = { { .name = "auth", .pid = 78, .ready = true, .restarts = 1 }, { .name = "spool" } },
+};
+static struct ipc_hash_answer sent_hash_answer = { .job = 77, .matches = true, .hash = "$y$j9T$salt$hash" };
+static struct ipc_ban sent_ban = {
+	.network = { .address = { .family = 4, .octets = { 192, 0, 2 } }, .bits = 24 }, .allow = true, .seconds = 600,
+};
 
 /* Got into a structure full of rubbish and put again, a field that a get forgets shows. */
 #define MESSAGE(name)									\
@@ -97,6 +119,9 @@ MESSAGE(envelope_drop)
 MESSAGE(from)
 MESSAGE(from_answer)
 MESSAGE(storage)
+MESSAGE(usage)
+MESSAGE(queue_change)
+MESSAGE(queue_answer)
 MESSAGE(commit)
 MESSAGE(commit_answer)
 MESSAGE(outcome_answer)
@@ -104,6 +129,48 @@ MESSAGE(sign)
 MESSAGE(sign_answer)
 MESSAGE(hash)
 MESSAGE(hash_answer)
+MESSAGE(ban)
+MESSAGE(session_account)
+MESSAGE(control_session)
+MESSAGE(control_kill)
+MESSAGE(control_pause)
+MESSAGE(control_status)
+
+static void
+put_counters(struct wire_out *out)
+{
+	ipc_put_counters(out, IPC_COUNTERS, &sent_counters);
+}
+
+static int
+again_counters(struct wire_in *in, struct wire_out *out)
+{
+	struct ipc_counters m;
+	int err;
+
+	memset(&m, 0x5a, sizeof(m));
+	if ((err = ipc_get_counters(in, &m)) == ERR_OK)
+		ipc_put_counters(out, IPC_COUNTERS, &m);
+	return err;
+}
+
+static void
+put_control_done(struct wire_out *out)
+{
+	ipc_put_control_done(out, IPC_CONTROL_RELOAD_ANSWER, &sent_control_done);
+}
+
+static int
+again_control_done(struct wire_in *in, struct wire_out *out)
+{
+	struct ipc_control_done m;
+	int err;
+
+	memset(&m, 0x5a, sizeof(m));
+	if ((err = ipc_get_control_done(in, &m)) == ERR_OK)
+		ipc_put_control_done(out, IPC_CONTROL_RELOAD_ANSWER, &m);
+	return err;
+}
 
 static void
 put_reset(struct wire_out *out)
@@ -157,7 +224,7 @@ static const struct row {
 	struct bounded	 bounded[5];	/* ended by a maximum of 0 */
 } rows[] = {
 	{ "session", IPC_SESSION, put_session, again_session, 8 + 2 * NETADDR + 2,
-	    { { 8 + 2 * NETADDR, LISTENER_PLAIN }, { 8 + 2 * NETADDR + 1, PEER_BANNED } } },
+	    { { 8 + 2 * NETADDR, LISTENER_PLAIN }, { 8 + 2 * NETADDR + 1, PEER_PAUSED } } },
 	{ "session_end", IPC_SESSION_END, put_session_end, again_session_end, 1 + 12 + 2,
 	    { { 0, SESSION_NOT_SMTP }, { 13, 1 }, { 14, 1 } } },
 	{ "ready", IPC_READY, put_ready, again_ready, 4 + 2 + 8, { { 0, 0 } } },
@@ -180,13 +247,28 @@ static const struct row {
 	{ "from", IPC_FROM, put_from, again_from, 8 + 4 + 1 + 2 + 17 + 2 + 15, { { 12, IPC_FROM_ADDRESSES_MAX } } },
 	{ "from_answer", IPC_FROM_ANSWER, put_from_answer, again_from_answer, 8 + 4 + 1, { { 12, 1 } } },
 	{ "storage", IPC_STORAGE, put_storage, again_storage, 1, { { 0, 1 } } },
+	{ "usage", IPC_USAGE, put_usage, again_usage, 2 + 17 + 8 + 8, { { 0, 0 } } },
+	{ "queue_change", IPC_QUEUE, put_queue_change, again_queue_change, 1 + 2 + 13, { { 0, 0 } } },
+	{ "queue_answer", IPC_QUEUE_ANSWER, put_queue_answer, again_queue_answer, 1, { { 0, QUEUE_FAILED } } },
 	{ "commit", IPC_COMMIT, put_commit, again_commit, 4 + 8, { { 0, 0 } } },
 	{ "commit_answer", IPC_COMMIT_ANSWER, put_commit_answer, again_commit_answer, 4 + 1 + 2 + 16, { { 4, COMMIT_ERROR } } },
 	{ "outcome_answer", IPC_OUTCOME_ANSWER, put_outcome_answer, again_outcome_answer, 4 + 1 + 2 + 16, { { 4, 1 } } },
 	{ "sign", IPC_SIGN, put_sign, again_sign, 1 + 1 + 2 + 12, { { 1, SIGN_ECDSA_SHA512 } } },
 	{ "sign_answer", IPC_SIGN_ANSWER, put_sign_answer, again_sign_answer, 2 + 3, { { 0, 0 } } },
 	{ "hash", IPC_HASH, put_hash, again_hash, 4 + 2 + 14 + 2 + 6, { { 0, 0 } } },
-	{ "hash_answer", IPC_HASH_ANSWER, put_hash_answer, again_hash_answer, 4 + 1, { { 4, 1 } } },
+	{ "hash_answer", IPC_HASH_ANSWER, put_hash_answer, again_hash_answer, 4 + 1 + 2 + 16, { { 4, 1 } } },
+	{ "ban", IPC_BAN, put_ban, again_ban, NETADDR + 1 + 1 + 4, { { NETADDR + 1, 1 } } },
+	{ "session_account", IPC_SESSION_ACCOUNT, put_session_account, again_session_account, 8 + 2 + 17, { { 0, 0 } } },
+	{ "counters", IPC_COUNTERS, put_counters, again_counters, 2 + 2 + 2 * 8, { { 0, 0 } } },
+	{ "control_session", IPC_CONTROL_SESSIONS_ANSWER, put_control_session, again_control_session,
+	    8 + NETADDR + 1 + 1 + 1 + 8 + 2 + 17,
+	    { { 27, LISTENER_PLAIN }, { 28, SESSION_TLS_UNKNOWN }, { 29, 1 } } },
+	{ "control_kill", IPC_CONTROL_KILL, put_control_kill, again_control_kill, 8 + 2 + 17, { { 0, 0 } } },
+	{ "control_pause", IPC_CONTROL_PAUSE, put_control_pause, again_control_pause, 2 + 9, { { 0, 0 } } },
+	{ "control_done", IPC_CONTROL_RELOAD_ANSWER, put_control_done, again_control_done, 1 + 4 + 2 + 27, { { 0, 0 } } },
+	{ "control_status", IPC_CONTROL_STATUS_ANSWER, put_control_status, again_control_status,
+	    4 + 8 + 8 + 4 + 4 + 4 + 8 + 8 + 3 + 2 + 5 + 1 + (2 + 4 + 4 + 1 + 8) + (2 + 5 + 4 + 1 + 8),
+	    { { 48, 1 }, { 49, 1 }, { 50, 1 } } },
 	{ "reset", IPC_RESET, put_reset, again_reset, 0, { { 0, 0 } } },
 	{ "open", IPC_OPEN, put_open, again_open, 4, { { 0, 0 } } },
 };

@@ -46,8 +46,12 @@ end(void **state)
 static int
 load(const struct keys_fixture *f, char why[1024])
 {
+	struct conf_pair pair;
 	struct key k;
-	int err = key_load(&k, &f->in, &f->conf, why, 1024);
+	int err;
+
+	assert_true(conf_pair(&f->conf, 0, &pair));
+	err = key_load(&k, &f->in, &pair, why, 1024);
 
 	if (err == ERR_OK)
 		key_release(&k);
@@ -257,6 +261,39 @@ test_refused(void **state)
 	unlink(rsa.log_file);
 }
 
+/* Two pairs in one service: the index chooses, and each key signs by its own algorithms only. */
+static void
+test_two_keys(void **state)
+{
+	struct keys_fixture f = ec;
+	uint8_t data[512], signature[IPC_SIGNATURE_MAX];
+	int fd, len;
+
+	(void)state;
+	f.conf.ncertificates = 1;
+	str_fmt(f.conf.certificates[0].certificate, sizeof(f.conf.certificates[0].certificate), "%.200s", rsa.certificate_file);
+	str_fmt(f.conf.certificates[0].key, sizeof(f.conf.certificates[0].key), "%.200s", rsa.key_file);
+	keys_fixture_serve(&f);
+	fd = keys_fixture_session(&f, 1);
+	len = ask(fd, data, put_sign(data, sizeof(data), 1, SIGN_RSA_PSS_SHA256, "server"), signature);
+	assert_true(len > 0 && is_signature(&rsa, SIGN_RSA_PSS_SHA256, signature, (size_t)len));
+	close(fd);
+	fd = keys_fixture_session(&f, 2);
+	len = ask(fd, data, put_sign(data, sizeof(data), 0, SIGN_ECDSA_SHA256, "server"), signature);
+	assert_true(len > 0 && is_signature(&ec, SIGN_ECDSA_SHA256, signature, (size_t)len));
+	assert_int_equal(ask(fd, data, put_sign(data, sizeof(data), 1, SIGN_RSA_PSS_SHA256, "server"), signature), ERR_CLOSED);
+	close(fd);
+	fd = keys_fixture_session(&f, 3);
+	assert_int_equal(ask(fd, data, put_sign(data, sizeof(data), 1, SIGN_ECDSA_SHA256, "server"), signature), 0);
+	close(fd);
+	fd = keys_fixture_session(&f, 4);
+	assert_int_equal(ask(fd, data, put_sign(data, sizeof(data), 2, SIGN_RSA_PSS_SHA256, "server"), signature), 0);
+	close(fd);
+	assert_int_equal(keys_fixture_stop(&f), 0);
+	assert_int_equal(keys_fixture_logged(&f, "no such key"), 1);
+	unlink(f.log_file);
+}
+
 /* Each ends its own session with one alarm; another session of the same time is served. */
 static void
 test_bad_frames(void **state)
@@ -349,6 +386,7 @@ main(void)
 		cmocka_unit_test(test_load_refuses_passphrase),
 		cmocka_unit_test(test_one_signature),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_two_keys),
 		cmocka_unit_test(test_bad_frames),
 		cmocka_unit_test(test_bad_announcement),
 		cmocka_unit_test(test_drain),

@@ -400,7 +400,7 @@ test_newer_version(void **state)
 	run_sql(p, "PRAGMA application_id = 99");
 	assert_int_equal(registry_open(&r, &p->in, &p->ids, true), ERR_CORRUPT);
 	/* A set-up that was cut off before the schema stood is taken up again. */
-	run_sql(p, "DROP TABLE sender; DROP TABLE credential; DROP TABLE account; DROP TABLE history;"
+	run_sql(p, "DROP TABLE sender; DROP TABLE credential; DROP TABLE account; DROP TABLE history; DROP TABLE ban;"
 	    "PRAGMA application_id = 0; PRAGMA user_version = 0");
 	assert_int_equal(registry_open(&r, &p->in, &p->ids, true), ERR_NOTFOUND);
 	assert_int_equal(registry_create(&p->in, &p->ids), ERR_OK);

@@ -1,0 +1,35 @@
+#ifndef ADMIN_MATCHES_H
+#define ADMIN_MATCHES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "admin.h"
+#include "filter.h"
+#include "queue.h"
+
+/* The messages that a queue command's filters match, in the order of their ids. Set keep, verify or each before. */
+struct matches {
+	bool			 keep;		/* in list */
+	bool			 verify;	/* read each file whole; corrupt ones are complained of in failed/, too */
+	bool			 silent;	/* about corrupt ones */
+	int			(*each)(const struct queue_message *m, void *arg);	/* what a walk may say, or NULL */
+	void			*arg;
+	struct filter		 filter;
+	struct queue_message	*list;
+	size_t			 n, size;
+	size_t			 corrupt;
+};
+
+/* Reads the command's filters. Exit code. */
+int	matches_open(struct matches *ms, const struct admin *a);
+/* Walks an open spool. Exit code. */
+int	matches_read(struct matches *ms, const struct spool_dirs *d);
+/* Both, with a spool that is opened for it. */
+int	matches_find(struct matches *ms, const struct admin *a);
+void	matches_free(struct matches *ms);
+
+/* 0, 1 when filters matched nothing, 65 when something is corrupt. */
+int	matches_verdict(const struct matches *ms);
+
+#endif

@@ -1,0 +1,19 @@
+#ifndef ADMIN_SPOOL_CONTROL_H
+#define ADMIN_SPOOL_CONTROL_H
+
+#include <stddef.h>
+
+#include "admin.h"
+#include "message_queue.h"
+
+/* postern-spool's control socket. *fd is -1 on an error: ERR_NOTFOUND when it does not run, ERR_DENIED, ERR_SYSTEM. */
+int	spool_control_open(const struct admin *a, int *fd);
+
+/*
+ * Asks for one change of up to IPC_QUEUE_AHEAD files and waits for the answers. ERR_CLOSED, ERR_TIMEOUT, ...: *answered of them
+ * were answered before.
+ */
+int	spool_control_change(int fd, enum queue_change change, const char *const *files, size_t n, enum queue_verdict *verdicts,
+	    size_t *answered);
+
+#endif

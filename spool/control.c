@@ -1,0 +1,331 @@
+/*
+ * The socket by which smtpadm changes the queue of a running daemon. Run by postern-spool's loop; the changes themselves by its
+ * commit threads. Only root and the spool's owner are heard, who could do the same with the daemon stopped. Invariant: a bad
+ * frame ends its sender and nothing else; nobody is told of a change before it is on stable storage.
+ */
+#include "control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "io.h"
+#include "link.h"
+#include "log.h"
+#include "message.h"
+#include "message_queue.h"
+#include "name.h"
+#include "pool.h"
+#include "spooler.h"
+#include "str.h"
+
+#define CLIENTS_MAX 16
+
+/* An admin's connection. */
+struct control_client {
+	struct control_client	*next;
+	struct spooler		*sp;
+	struct loop_watch	 watch;		/* fd -1: it has gone */
+	uid_t			 uid;
+	bool			 is_working;	/* a thread has the list; the socket is not read meanwhile */
+	struct job		 job;
+	size_t			 n;		/* questions that are to be answered, in order */
+	bool			 is_busy[IPC_QUEUE_AHEAD];	/* the message is under way: not in the list */
+	size_t			 nlist;
+	struct spool_removal	 list[IPC_QUEUE_AHEAD];
+};
+
+/* In a folder whose path may be longer than a socket's address: through the folder's descriptor. */
+static int
+bind_in(int fd, int folder, uid_t uid, gid_t gid)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	mode_t mask;
+	int err;
+
+	if (str_fmt(to.sun_path, sizeof(to.sun_path), "/proc/self/fd/%d/%s", folder, IPC_QUEUE_FILE) != ERR_OK)
+		return ERR_TOOBIG;
+	if (unlinkat(folder, IPC_QUEUE_FILE, 0) != 0 && errno != ENOENT)
+		return ERR_SYSTEM;
+	mask = umask(0177);
+	err = bind(fd, (const struct sockaddr *)&to, sizeof(to)) == 0 ? ERR_OK : ERR_SYSTEM;
+	umask(mask);
+	if (err == ERR_OK && geteuid() == 0 && fchownat(folder, IPC_QUEUE_FILE, uid, gid, AT_SYMLINK_NOFOLLOW) != 0)
+		err = ERR_SYSTEM;
+	if (err == ERR_OK && listen(fd, CLIENTS_MAX) != 0)
+		err = ERR_SYSTEM;
+	return err;
+}
+
+int
+control_open(struct spooler *sp)
+{
+	const struct service *s = &sp->service;
+	int folder = open(s->in.run_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), err;
+
+	sp->control.watch.fd = -1;
+	if (folder < 0)
+		return ERR_SYSTEM;
+	sp->control.watch.fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	err = sp->control.watch.fd >= 0 ? bind_in(sp->control.watch.fd, folder, s->ids.spool_uid, s->ids.spool_gid) : ERR_SYSTEM;
+	if (err != ERR_OK)
+		io_close(&sp->control.watch.fd);
+	io_close(&folder);
+	return err;
+}
+
+/* Forgets a client that has gone and has no change under way. */
+static void
+bury(struct control_client *c)
+{
+	struct control_client **at = &c->sp->control.clients;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	c->sp->control.nclients--;
+	free(c);
+}
+
+static void
+hang_up(struct control_client *c)
+{
+	if (c->watch.fd >= 0 && !c->is_working)
+		loop_remove(&c->sp->loop, &c->watch);
+	io_close(&c->watch.fd);
+	if (!c->is_working)
+		bury(c);
+}
+
+static void
+drop_bad(struct control_client *c, const char *what)
+{
+	char uid[21];
+
+	log_event(LOG_LEVEL_ALARM, 0, "admin.bad_frame", "what", what, "uid", str_put_u64(uid, c->uid), NULL);
+	hang_up(c);
+}
+
+/* Whether a message is being stored: its client has not been answered yet. */
+static bool
+is_under_way(const struct spooler *sp, const char *file)
+{
+	const struct message *m = sp->messages;
+	struct name n;
+
+	if (name_get(file, &n) != ERR_OK)
+		return false;
+	while (m != NULL && strcmp(m->id, n.id) != 0)
+		m = m->next;
+	return m != NULL;
+}
+
+static void
+answer_all(struct control_client *c)
+{
+	for (size_t i = 0, at = 0; i < c->n && c->watch.fd >= 0; i++) {
+		struct ipc_queue_answer a = { .verdict = QUEUE_BUSY };
+		uint8_t data[16];
+		struct wire_out w;
+
+		if (!c->is_busy[i]) {
+			int err = c->list[at++].err;
+
+			a.verdict = err == ERR_OK ? QUEUE_DONE : err == ERR_NOTFOUND ? QUEUE_NOT_FOUND : QUEUE_FAILED;
+		}
+		wire_out_init(&w, data, sizeof(data));
+		ipc_put_queue_answer(&w, &a);
+		/* The room for so many answers is there, unless it reads none. */
+		if (ipc_send(c->watch.fd, &w, NULL, 0, false) != ERR_OK)
+			io_close(&c->watch.fd);
+	}
+}
+
+static void
+note_removal(struct control_client *c, struct spool_removal *r)
+{
+	struct name n = { .id = "" };
+	char uid[21], octets[21];
+
+	name_get(r->file, &n);
+	if (r->removed) {
+		log_info("queue.removed", "id", n.id, "by", str_put_u64(uid, c->uid), "account", r->account, "size",
+		    str_put_u64(octets, r->octets), "folder", spool_folder_name(r->folder), NULL);
+		if (r->account != NULL && r->folder != SPOOL_FAILED)
+			waiting_subtract(&c->sp->waiting, r->account, r->octets);
+	}
+	if (r->err == ERR_SYSTEM || r->err == ERR_FULL)
+		log_error("queue.remove_failed", "file", r->file, "by", str_put_u64(uid, c->uid), "error", strerror(r->error), NULL);
+	free(r->account);
+}
+
+void
+control_perform(struct control_client *c)
+{
+	spool_remove(&c->sp->dirs, c->list, c->nlist);
+}
+
+void
+control_finish(struct control_client *c)
+{
+	struct spooler *sp = c->sp;
+
+	c->is_working = false;
+	c->job.kind = JOB_NONE;
+	for (size_t i = 0; i < c->nlist; i++)
+		note_removal(c, &c->list[i]);
+	answer_all(c);
+	c->n = c->nlist = 0;
+	link_tell_usage(sp);
+	if (c->watch.fd >= 0 && loop_add(&sp->loop, &c->watch, EPOLLIN) == ERR_OK)
+		return;
+	io_close(&c->watch.fd);
+	bury(c);
+}
+
+/* One question more. */
+static int
+take(struct control_client *c, struct ipc_message *m)
+{
+	static struct ipc_queue_change q;
+	int err = ipc_get_queue_change(&m->body, &q);
+
+	if (err != ERR_OK)
+		return err;
+	c->is_busy[c->n] = is_under_way(c->sp, q.file);
+	if (!c->is_busy[c->n]) {
+		c->list[c->nlist] = (struct spool_removal){ .err = ERR_NOTFOUND };
+		memcpy(c->list[c->nlist++].file, q.file, sizeof(q.file));
+	}
+	c->n++;
+	return ERR_OK;
+}
+
+static void
+handle_client(void *owner, uint32_t events)
+{
+	struct control_client *c = owner;
+	struct ipc_message m;
+	int err = ERR_OK;
+
+	(void)events;
+	while (c->n < IPC_QUEUE_AHEAD && err == ERR_OK) {
+		err = ipc_recv(c->watch.fd, IPC_SPOOL_FROM_ADMIN, c->sp->small, sizeof(c->sp->small), false, &m);
+		if (err == ERR_OK)
+			err = take(c, &m);
+	}
+	if (err == ERR_CLOSED && c->n == 0) {
+		hang_up(c);
+	} else if (err != ERR_OK && err != ERR_BUSY && err != ERR_CLOSED) {
+		drop_bad(c, err_text(err));
+	} else if (c->nlist == 0) {
+		answer_all(c);
+		c->n = 0;
+		if (c->watch.fd < 0)
+			bury(c);
+	} else {
+		/* Also when it has gone meanwhile: it did ask. */
+		loop_remove(&c->sp->loop, &c->watch);
+		c->is_working = true;
+		c->job = (struct job){ .owner = c };
+		pool_submit(&c->sp->pool, &c->job, JOB_CONTROL);
+	}
+}
+
+/* Who may change the queue: ERR_DENIED for others. */
+static int
+check_peer(const struct spooler *sp, int fd, uid_t *uid)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+		return ERR_SYSTEM;
+	*uid = peer.uid;
+	return peer.uid == 0 || peer.uid == sp->service.ids.spool_uid ? ERR_OK : ERR_DENIED;
+}
+
+static void
+begin(struct spooler *sp, int fd)
+{
+	struct control_client *c = sp->control.nclients < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	uid_t uid = 0;
+	char text[21];
+
+	if (c == NULL || check_peer(sp, fd, &uid) != ERR_OK) {
+		log_event(LOG_LEVEL_WARNING, 0, "admin.refused", "uid", str_put_u64(text, uid), "reason",
+		    c == NULL ? "too many connections" : "neither root nor the spool's owner", NULL);
+		free(c);
+		io_close(&fd);
+		return;
+	}
+	c->sp = sp;
+	c->uid = uid;
+	c->watch = (struct loop_watch){ .fd = fd, .handle = handle_client, .owner = c };
+	if (loop_add(&sp->loop, &c->watch, EPOLLIN) != ERR_OK) {
+		free(c);
+		io_close(&fd);
+		return;
+	}
+	c->next = sp->control.clients;
+	sp->control.clients = c;
+	sp->control.nclients++;
+}
+
+static void
+handle_listener(void *owner, uint32_t events)
+{
+	struct spooler *sp = owner;
+	int fd = accept4(sp->control.watch.fd, NULL, NULL, SOCK_CLOEXEC);
+
+	(void)events;
+	if (fd >= 0) {
+		begin(sp, fd);
+	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+		/* It would be told again at once, and again. */
+		log_error("admin.not_accepted", "error", strerror(errno), NULL);
+		loop_remove(&sp->loop, &sp->control.watch);
+		sp->control.is_resting = true;
+	}
+}
+
+int
+control_start(struct spooler *sp)
+{
+	sp->control.watch.handle = handle_listener;
+	sp->control.watch.owner = sp;
+	return loop_add(&sp->loop, &sp->control.watch, EPOLLIN);
+}
+
+void
+control_tick(struct spooler *sp)
+{
+	if (sp->control.is_resting && loop_add(&sp->loop, &sp->control.watch, EPOLLIN) == ERR_OK)
+		sp->control.is_resting = false;
+}
+
+bool
+control_stop(struct spooler *sp)
+{
+	struct control_client *next;
+
+	if (sp->control.watch.fd >= 0) {
+		if (!sp->control.is_resting)
+			loop_remove(&sp->loop, &sp->control.watch);
+		sp->control.is_resting = false;
+		io_close(&sp->control.watch.fd);
+	}
+	for (struct control_client *c = sp->control.clients; c != NULL; c = next) {
+		next = c->next;
+		if (!c->is_working)
+			hang_up(c);
+	}
+	return sp->control.clients == NULL;
+}
