@@ -111,8 +111,11 @@ endif
 
 # Configuration, registry and spool stay.
 uninstall:
-	cd $(DESTDIR)$(SBINDIR) && rm -f posternd smtpadm
-	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DOCDIR)
+	rm -f $(DESTDIR)$(SBINDIR)/posternd $(DESTDIR)$(SBINDIR)/smtpadm
+	for name in auth keys spool; do rm -f $(DESTDIR)$(LIBEXECDIR)/postern-$$name; done
+	for name in postern.conf.sample README.md SECURITY.md LICENSE; do rm -f $(DESTDIR)$(DOCDIR)/$$name; done
+	for folder in $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DOCDIR); do \
+	    test ! -d $$folder || rmdir --ignore-fail-on-non-empty $$folder; done
 	for page in man/*.[1-8]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page#man/}; done
 	rm -f $(DESTDIR)$(UNITDIR)/postern.service $(DESTDIR)$(UNITDIR)/postern.socket
 	for pair in $(COMPLETIONS); do rm -f $(DESTDIR)$(PREFIX)/share/$${pair#*:}; done

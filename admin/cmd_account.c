@@ -33,30 +33,6 @@ report(const struct admin *a, const char *account, const char *action, const str
 		printf("%s\n", s->text);
 }
 
-/* Ends the transaction of a change; a dry run ends as if it had failed, but with code 0. */
-static int
-finish(const struct admin *a, struct registry *r, int code)
-{
-	if (code == EX_OK && a->dry_run) {
-		registry_rollback(r);
-		return EX_OK;
-	}
-	return people_end(r, code);
-}
-
-static int
-begin(const struct admin *a, struct registry **r)
-{
-	int code = people_open(a, true, r), err;
-
-	if (code == EX_OK && (err = registry_begin(*r)) != ERR_OK) {
-		code = people_fail(*r, err, "begin");
-		registry_close(*r);
-		*r = NULL;
-	}
-	return code;
-}
-
 /* The account must not be there yet: asked before a password is, and again by the change itself. */
 static int
 check_absent(const struct admin *a, const char *name)
@@ -89,7 +65,7 @@ cmd_account_add(struct admin *a)
 
 	if ((code = people_check_name(name)) != EX_OK || (code = check_absent(a, name)) != EX_OK)
 		return code;
-	if ((code = secret_from_options(a, name, &s)) != EX_OK || (code = begin(a, &r)) != EX_OK)
+	if ((code = secret_from_options(a, name, &s)) != EX_OK || (code = people_begin(a, &r)) != EX_OK)
 		goto out;
 	err = registry_add_account(r, name, s.hash, &id);
 	if (err == ERR_EXISTS)
@@ -98,7 +74,7 @@ cmd_account_add(struct admin *a)
 		code = out_fail(EX_DATAERR, "bad_address", "'%s' is no name for an account", name);
 	else if (err != ERR_OK)
 		code = people_fail(r, err, name);
-	if ((code = finish(a, r, code)) == EX_OK)
+	if ((code = people_finish(a, r, code)) == EX_OK)
 		report(a, name, "added", &s);
 out:
 	registry_close(r);
@@ -119,12 +95,12 @@ cmd_account_passwd(struct admin *a)
 	registry_close(r);
 	r = NULL;
 	if (code != EX_OK || (code = secret_from_options(a, a->words[0], &s)) != EX_OK ||
-	    (code = begin(a, &r)) != EX_OK)
+	    (code = people_begin(a, &r)) != EX_OK)
 		goto out;
 	if ((code = people_find(r, a->words[0], &account)) == EX_OK &&
 	    (err = registry_set_credential(r, account.id, "password", s.hash)) != ERR_OK)
 		code = people_fail(r, err, a->words[0]);
-	if ((code = finish(a, r, code)) == EX_OK)
+	if ((code = people_finish(a, r, code)) == EX_OK)
 		report(a, account.name, "password changed", &s);
 out:
 	registry_close(r);
@@ -146,14 +122,14 @@ cmd_account_remove(struct admin *a)
 		code = people_find(r, a->words[i], &account);
 	registry_close(r);
 	if (code != EX_OK || (code = admin_confirm(a, "removes for good", a->words, a->nwords)) != EX_OK ||
-	    (code = begin(a, &r)) != EX_OK)
+	    (code = people_begin(a, &r)) != EX_OK)
 		return code;
 	for (size_t i = 0; i < a->nwords && code == EX_OK; i++) {
 		if ((code = people_find(r, a->words[i], &account)) == EX_OK &&
 		    (err = registry_remove_account(r, account.id)) != ERR_OK)
 			code = people_fail(r, err, a->words[i]);
 	}
-	if ((code = finish(a, r, code)) == EX_OK)
+	if ((code = people_finish(a, r, code)) == EX_OK)
 		for (size_t i = 0; i < a->nwords; i++)
 			report(a, a->words[i], "removed", NULL);
 	registry_close(r);
@@ -167,12 +143,12 @@ set_disabled(struct admin *a, bool disabled)
 	struct registry *r;
 	int code, err;
 
-	if ((code = begin(a, &r)) != EX_OK)
+	if ((code = people_begin(a, &r)) != EX_OK)
 		return code;
 	if ((code = people_find(r, a->words[0], &account)) == EX_OK &&
 	    (err = registry_set_disabled(r, account.id, disabled)) != ERR_OK)
 		code = people_fail(r, err, a->words[0]);
-	if ((code = finish(a, r, code)) == EX_OK)
+	if ((code = people_finish(a, r, code)) == EX_OK)
 		report(a, account.name, disabled ? "disabled" : "enabled", NULL);
 	registry_close(r);
 	return code;
@@ -188,4 +164,30 @@ int
 cmd_account_enable(struct admin *a)
 {
 	return set_disabled(a, false);
+}
+
+int
+cmd_account_rename(struct admin *a)
+{
+	struct registry_account account;
+	struct registry *r;
+	int code, err;
+
+	if ((code = people_check_name(a->words[1])) != EX_OK || (code = people_begin(a, &r)) != EX_OK)
+		return code;
+	if ((code = people_find(r, a->words[0], &account)) == EX_OK &&
+	    (err = registry_rename_account(r, account.id, a->words[1])) != ERR_OK) {
+		if (err == ERR_EXISTS)
+			code = out_fail(EX_CANTCREAT, "exists", "account '%s' exists already", a->words[1]);
+		else if (err == ERR_SYNTAX)
+			code = out_fail(EX_DATAERR, "bad_address", "'%s' is no name for an account", a->words[1]);
+		else
+			code = people_fail(r, err, a->words[0]);
+	}
+	if ((code = people_finish(a, r, code)) == EX_OK) {
+		report(a, a->words[1], "renamed", NULL);
+		out_say("it may still send as before: smtpadm sender list %s", a->words[1]);
+	}
+	registry_close(r);
+	return code;
 }

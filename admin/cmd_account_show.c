@@ -13,8 +13,6 @@
 #include "show.h"
 #include "str.h"
 
-#define CREDENTIALS_MAX 64
-
 static const struct table_column list_columns[] = {
     {"ACCOUNT", false, 20},
     {"STATE", false, 0},
@@ -94,20 +92,6 @@ show_sender(const struct registry_sender *s, void *arg)
 	return 0;
 }
 
-/* crypt(5)'s prefixes. */
-static const char *
-method_of(const char *hash)
-{
-	static const struct {
-		const char *prefix, *name;
-	} methods[] = { { "$y$", "yescrypt" }, { "$6$", "sha512crypt" }, { "$5$", "sha256crypt" }, { "$2", "bcrypt" } };
-
-	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-		if (strncmp(hash, methods[i].prefix, strlen(methods[i].prefix)) == 0)
-			return methods[i].name;
-	return "unknown";
-}
-
 static void
 show_credentials(const struct admin *a, const struct registry_credential *c, size_t n, struct json *j)
 {
@@ -117,14 +101,12 @@ show_credentials(const struct admin *a, const struct registry_credential *c, siz
 		json_open(j, "credentials", '[');
 	for (size_t i = 0; i < n; i++) {
 		if (j == NULL) {
-			out_print("credential  %s (%s, set %s)\n", c[i].name, method_of(c[i].hash),
+			out_print("credential  %s (%s, set %s)\n", c[i].name, people_method(c[i].hash),
 			    show_time(text, a->time, c[i].changed_us));
 			continue;
 		}
 		json_open(j, NULL, '{');
-		json_put_str(j, "name", c[i].name);
-		json_put_str(j, "method", method_of(c[i].hash));
-		json_put_u64(j, "changed_time", c[i].changed_us / 1000000);
+		people_put_credential(j, &c[i]);
 		json_close(j, '}');
 	}
 	if (j != NULL)
@@ -134,14 +116,14 @@ show_credentials(const struct admin *a, const struct registry_credential *c, siz
 static int
 show_account(const struct admin *a, struct registry *r, const struct registry_account *account)
 {
-	static struct registry_credential credentials[CREDENTIALS_MAX];
+	static struct registry_credential credentials[REGISTRY_CREDENTIALS_MAX];
 	bool is_json = out_is_json();
 	char created[40], changed[40];
 	struct json j;
 	size_t n = 0;
 	int err;
 
-	if ((err = registry_list_credentials(r, account->id, credentials, CREDENTIALS_MAX, &n)) != ERR_OK)
+	if ((err = registry_list_credentials(r, account->id, credentials, REGISTRY_CREDENTIALS_MAX, &n)) != ERR_OK)
 		return people_fail(r, err, account->name);
 	if (is_json) {
 		json_begin(&j);
@@ -156,8 +138,10 @@ show_account(const struct admin *a, struct registry *r, const struct registry_ac
 	if (is_json)
 		json_close(&j, ']');
 	show_credentials(a, credentials, n, is_json ? &j : NULL);
-	if (is_json)
+	if (is_json) {
+		people_put_limits(&j, &account->limits);
 		json_end(&j, stdout);
+	}
 	return err == ERR_OK ? EX_OK : people_fail(r, err, account->name);
 }
 

@@ -244,7 +244,8 @@ cmd_account_clientconfig(struct admin *a)
 	while (wanted != NULL && p < NPROGRAMS && strcmp(programs[p].name, wanted) != 0)
 		p++;
 	if (p == NPROGRAMS)
-		return out_fail(EX_USAGE, "usage", "--for is %s, not '%s'", command_options[OPT_FOR].value, wanted);
+		return out_fail(EX_USAGE, "usage", "--for is thunderbird, ios, msmtp, postfix, printer or autoconfig, not '%s'",
+		    wanted);
 	if ((code = admin_load_conf(a, &conf)) != EX_OK || (code = read_account(&c, a)) != EX_OK)
 		return code;
 	for (size_t i = 0; i < NPROGRAMS && code == EX_OK; i++) {

@@ -54,14 +54,13 @@ put_options(uint64_t mask)
 }
 
 /* "a|b|c" as words; a value that is called by a name has none. */
-static bool
+static void
 put_values(const char *value)
 {
 	if (strchr(value, '|') == NULL || strpbrk(value, "+-=:") != NULL)
-		return false;
+		return;
 	for (; *value != 0; value++)
 		putchar(*value == '|' ? ' ' : *value);
-	return true;
 }
 
 /* A shell function's cases: the verbs of a noun, the options of a command, the values of an option. */

@@ -18,7 +18,7 @@
 
 #define SAMPLES 3
 #define LOCK_WAIT_MS 200
-#define PATIENCE_MS 10000	/* with a message that is being worked on, and with a daemon that is being started again */
+#define PATIENCE_MS 5000	/* with a message that is being worked on, and with a daemon that is being started again */
 #define PAUSE_US 50000
 
 enum result { RESULT_OPEN, RESULT_REMOVED, RESULT_GONE, RESULT_BUSY, RESULT_FAILED };

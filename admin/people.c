@@ -92,3 +92,65 @@ people_check_name(const char *name)
 	return out_fail(
 	    EX_DATAERR, "bad_address", "'%s' is neither an address such as alice@example.org nor a plain word", name);
 }
+
+int
+people_begin(const struct admin *a, struct registry **r)
+{
+	int code = people_open(a, true, r), err;
+
+	if (code == EX_OK && (err = registry_begin(*r)) != ERR_OK) {
+		code = people_fail(*r, err, "begin");
+		registry_close(*r);
+		*r = NULL;
+	}
+	return code;
+}
+
+int
+people_finish(const struct admin *a, struct registry *r, int code)
+{
+	if (code == EX_OK && a->dry_run) {
+		registry_rollback(r);
+		return EX_OK;
+	}
+	return people_end(r, code);
+}
+
+/* crypt(5)'s prefixes. */
+const char *
+people_method(const char *hash)
+{
+	static const struct {
+		const char *prefix, *name;
+	} methods[] = { { "$y$", "yescrypt" }, { "$6$", "sha512crypt" }, { "$5$", "sha256crypt" }, { "$2", "bcrypt" } };
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (strncmp(hash, methods[i].prefix, strlen(methods[i].prefix)) == 0)
+			return methods[i].name;
+	return "unknown";
+}
+
+void
+people_put_credential(struct json *j, const struct registry_credential *c)
+{
+	json_put_str(j, "name", c->name);
+	json_put_str(j, "method", people_method(c->hash));
+	json_put_u64(j, "changed_time", c->changed_us / 1000000);
+	json_put_str(j, "kind", c->kind == CREDENTIAL_MAIN ? "main" : "app");
+	json_put_u64(j, "expires_time", c->expires_us / 1000000);
+	json_put_u64(j, "used_time", c->used_us / 1000000);
+	json_put_str(j, "used_network", c->used_network);
+}
+
+void
+people_put_limits(struct json *j, const struct registry_limits *l)
+{
+	json_open(j, "limits", '{');
+	if (l->sessions != 0)
+		json_put_u64(j, "sessions", l->sessions);
+	if (l->recipients != 0)
+		json_put_u64(j, "recipients", l->recipients);
+	if (l->message_size != 0)
+		json_put_u64(j, "message_size", l->message_size);
+	json_close(j, '}');
+}

@@ -6,6 +6,8 @@
 #include "admin.h"
 #include "registry.h"
 
+struct json;
+
 /* Opens the instance's registry. Exit code, having said why; *r is then NULL. */
 int	people_open(const struct admin *a, bool writable, struct registry **r);
 /* The same with owners that are known already. */
@@ -16,7 +18,16 @@ int	people_find(struct registry *r, const char *name, struct registry_account *a
 int	people_fail(struct registry *r, int err, const char *doing);
 /* Whether this may be the name of an account; 65 when not. */
 int	people_check_name(const char *name);
+/* Opens the registry for a change and begins its transaction; ends it, which a dry run does as if it had failed, but with code 0. */
+int	people_begin(const struct admin *a, struct registry **r);
+int	people_finish(const struct admin *a, struct registry *r, int code);
 /* Commits, or rolls back when code is not 0; returns code, or why the commit failed. */
 int	people_end(struct registry *r, int code);
+
+/* "yescrypt" and the like, by a hash's prefix. */
+const char *people_method(const char *hash);
+/* What is known of a credential but its hash; the limits that an account has of its own. */
+void	people_put_credential(struct json *j, const struct registry_credential *c);
+void	people_put_limits(struct json *j, const struct registry_limits *l);
 
 #endif

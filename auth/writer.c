@@ -30,7 +30,8 @@ STAILQ_HEAD(notes, note);
 
 struct writer {
 	pthread_mutex_t	 mutex;
-	pthread_cond_t	 arrived;
+	pthread_cond_t	 arrived, is_running;
+	bool		 running;	/* the thread has begun */
 	struct notes	 waiting;
 	size_t		 n;		/* those being written, too */
 	struct registry	*registry;
@@ -79,6 +80,10 @@ run(void *arg)
 {
 	struct writer *w = arg;
 
+	pthread_mutex_lock(&w->mutex);
+	w->running = true;
+	pthread_cond_signal(&w->is_running);
+	pthread_mutex_unlock(&w->mutex);
 	for (;;) {
 		struct notes notes = STAILQ_HEAD_INITIALIZER(notes);
 		struct note *note;
@@ -115,11 +120,17 @@ writer_open(struct writer **writer, struct registry *r)
 	/* A second heap would need mprotect(2), which the sandbox does not have. */
 	mallopt(M_ARENA_MAX, 1);
 	if (pthread_mutex_init(&w->mutex, NULL) != 0 || pthread_cond_init(&w->arrived, NULL) != 0 ||
+	    pthread_cond_init(&w->is_running, NULL) != 0 ||
 	    pthread_create(&thread, NULL, run, w) != 0) {
 		free(w);
 		return ERR_SYSTEM;
 	}
 	pthread_detach(thread);
+	/* What the C library does as a thread begins (rseq) is not permitted once the filter is on, and fatal when it fails. */
+	pthread_mutex_lock(&w->mutex);
+	while (!w->running)
+		pthread_cond_wait(&w->is_running, &w->mutex);
+	pthread_mutex_unlock(&w->mutex);
 	*writer = w;
 	return ERR_OK;
 }

@@ -34,7 +34,8 @@ static const char *const levels[] = {
 	[LOG_LEVEL_INFO] = "info", [LOG_LEVEL_DEBUG] = "debug",
 };
 static const int severities[] = {
-	[LOG_LEVEL_ALARM] = 1, [LOG_LEVEL_ERROR] = 3, [LOG_LEVEL_WARNING] = 4, [LOG_LEVEL_INFO] = 6, [LOG_LEVEL_DEBUG] = 7,
+	[LOG_LEVEL_ALARM] = 1, [LOG_LEVEL_ERROR] = 3, [LOG_LEVEL_WARNING] = 4,
+	[LOG_LEVEL_INFO] = 6, [LOG_LEVEL_DEBUG] = 7,
 };
 
 void
@@ -54,12 +55,12 @@ log_configure(enum log_level lowest, enum log_format form)
 }
 
 static int
-connect_syslog(const char *path)
+connect_syslog(void)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	int fd;
 
-	if (str_fmt(to.sun_path, sizeof(to.sun_path), "%s", path) != 0 ||
+	if (str_fmt(to.sun_path, sizeof(to.sun_path), "%s", SYSLOG_SOCKET) != 0 ||
 	    (fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) < 0)
 		return -1;
 	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) != 0)
@@ -73,10 +74,10 @@ log_open_syslog(void)
 	/* Cached: the sandboxes of some programs have no getpid(2). */
 	pid = getpid();
 	if (syslog_fd < 0)
-		syslog_fd = connect_syslog(SYSLOG_SOCKET);
+		syslog_fd = connect_syslog();
 	if (syslog_fd < 0)
-		log_event(LOG_LEVEL_WARNING, 0, "log.syslog_missing", "socket", SYSLOG_SOCKET, "reason", strerror(errno), "fix",
-		    "start a syslog daemon, or set log.target stderr; standard error is used meanwhile", NULL);
+		log_event(LOG_LEVEL_WARNING, 0, "log.syslog_missing", "socket", SYSLOG_SOCKET, "reason", strerror(errno),
+		    "fix", "start a syslog daemon, or set log.target stderr; standard error is used meanwhile", NULL);
 }
 
 /* One datagram, as syslog(3) makes it. False when the line was not taken. */
@@ -90,8 +91,8 @@ send_to_syslog(enum log_level level, const struct log_line *l)
 
 	if (syslog_fd < 0 || localtime_r(&now, &tm) == NULL || strftime(when, sizeof(when), "%b %e %H:%M:%S", &tm) == 0)
 		return false;
-	n = snprintf(text, sizeof(text), "<%d>%s %s[%ld]: %.*s", FACILITY_MAIL | severities[level], when, program, (long)pid,
-	    (int)l->len - 1, l->text);
+	n = snprintf(text, sizeof(text), "<%d>%s %s[%ld]: %.*s", FACILITY_MAIL | severities[level], when, program,
+	    (long)pid, (int)l->len - 1, l->text);
 	return n > 0 && (size_t)n < sizeof(text) && write(syslog_fd, text, (size_t)n) == n;
 }
 

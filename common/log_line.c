@@ -1,6 +1,6 @@
 /*
- * The text of a log line: key=value (logfmt), or one JSON object. Pure. Runs in every program but workers.
- * Invariant: no foreign octet can end the line or start a field, and a JSON line is well-formed whatever the values hold.
+ * The text of a log line: key=value (logfmt), or one JSON object. Pure. Runs in every program but workers. Invariant:
+ * no foreign octet can end the line or start a field, and a JSON line is well-formed whatever the values hold.
  */
 #include "log_line.h"
 
@@ -54,6 +54,12 @@ put_quoted(struct log_line *l, const char *s)
 	return put(l, "\"", 1) && ok;
 }
 
+static bool
+put_value(struct log_line *l, const char *s)
+{
+	return is_plain(s) && strlen(s) <= VALUE_MAX_OCTETS ? put(l, s, strlen(s)) : put_quoted(l, s);
+}
+
 /* Octets of the character at s, 0 when it is not well-formed UTF-8. */
 static size_t
 utf8_length(const char *s)
@@ -75,16 +81,19 @@ put_json(struct log_line *l, const char *s)
 		char escape[8];
 
 		n = utf8_length(s + i);
-		if (n == 0)
-			ok = put(l, "\\ufffd", 6);
-		else if (i + n > VALUE_MAX_OCTETS)
+		if (n != 0 && i + n > VALUE_MAX_OCTETS)
 			break;
-		else if (c == '"' || c == '\\')
+		if (n == 0) {
+			ok = put(l, "\\ufffd", 6);
+		} else if (c == '"' || c == '\\') {
 			ok = put(l, "\\", 1) && put(l, s + i, 1);
-		else if (c < ' ' || c == 0x7f || (c == 0xc2 && (unsigned char)s[i + 1] < 0xa0))
-			ok = put(l, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", n == 2 ? (unsigned char)s[i + 1] : c));
-		else
+		} else if (c < ' ' || c == 0x7f || (c == 0xc2 && (unsigned char)s[i + 1] < 0xa0)) {
+			/* U+0080 to U+009F have their number in the second octet. */
+			snprintf(escape, sizeof(escape), "\\u%04x", (unsigned char)s[i + n - 1]);
+			ok = put(l, escape, 6);
+		} else {
 			ok = put(l, s + i, n);
+		}
 	}
 	return ok && put(l, "\"", 1);
 }
@@ -109,9 +118,7 @@ log_line_put(struct log_line *l, const char *key, const char *value)
 			l->len = before;
 		return;
 	}
-	if ((before != 0 && !put(l, " ", 1)) || !put(l, key, strlen(key)) || !put(l, "=", 1))
-		l->len = before;
-	else if (is_plain(value) && strlen(value) <= VALUE_MAX_OCTETS ? !put(l, value, strlen(value)) : !put_quoted(l, value))
+	if ((before != 0 && !put(l, " ", 1)) || !put(l, key, strlen(key)) || !put(l, "=", 1) || !put_value(l, value))
 		l->len = before;
 }
 

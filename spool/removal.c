@@ -53,6 +53,10 @@ static void
 remove_one(const struct spool_dirs *d, struct spool_removal *r)
 {
 	r->err = is_file_name(r->file) ? ERR_NOTFOUND : ERR_SYNTAX;
+	r->error = 0;
+	r->removed = false;
+	r->account = NULL;
+	r->octets = 0;
 	for (size_t i = 0; i < sizeof(searched) / sizeof(searched[0]) && r->err == ERR_NOTFOUND; i++) {
 		int folder = d->fds[searched[i]];
 

@@ -77,7 +77,7 @@ struct spool_entry {
  */
 int	spool_walk(const struct spool_dirs *d, int (*each)(const struct spool_entry *e, void *arg), void *arg);
 
-/* One message file that is to be removed, and what became of it. */
+/* One message file that is to be removed, and what became of it, which is only set. */
 struct spool_removal {
 	char			file[SPOOL_NAME_MAX];	/* its name, in whichever folder it stands */
 	int			err;		/* ERR_OK: gone for good; ERR_NOTFOUND; ERR_SYNTAX: no file name; ERR_SYSTEM, ERR_FULL */

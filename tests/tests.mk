@@ -29,7 +29,10 @@ check:
 deb:
 	@sh etc/deps.sh deb
 	@$(MAKE) --no-print-directory -s -j2 B='$(OWN_B)' all
-	@B='$(OWN_B)' VERSION='$(VERSION)' sh etc/debian/build
+	@$(MAKE) --no-print-directory -s B='$(OWN_B)' deb-file
+
+deb-file:
+	@B='$(B)' D='$(D)' VERSION='$(VERSION)' sh etc/debian/build
 
 check-deb:
 	@sh etc/deps.sh check-deb
@@ -84,4 +87,4 @@ $(B)/%.h.alone: %.h $(HEADERS) | $$(@D)/.folder
 layers:
 	@sh tests/layers.sh '$(B)'
 
-.PHONY: help run check deb check-deb bench unit headers layers
+.PHONY: help run check deb deb-file check-deb bench unit headers layers

@@ -1,6 +1,7 @@
 /*
- * Socket activation: the listening sockets that LISTEN_FDS hands over, found by their addresses. Run by the master at its start,
- * and when listeners are switched. Invariant: what is no listening TCP socket is closed at once; none reaches another program.
+ * Socket activation: the listening sockets that LISTEN_FDS hands over, found by their addresses. Run by the master at
+ * its start, and when listeners are switched. Invariant: what is no listening TCP socket is closed at once; none
+ * reaches another program.
  */
 #include "activation.h"
 
@@ -47,7 +48,8 @@ take(int fd, const char *name)
 	int on = 1;
 
 	if (!is_listening(fd) || getsockname(fd, (struct sockaddr *)&ss, &len) != 0 ||
-	    netaddr_from_sockaddr(&a, &ss) != ERR_OK || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || io_set_nonblock(fd) != ERR_OK) {
+	    netaddr_from_sockaddr(&a, &ss) != ERR_OK || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
+	    io_set_nonblock(fd) != ERR_OK) {
 		log_event(LOG_LEVEL_WARNING, 0, "activation.refused", "name", name, "reason",
 		    "this is no listening TCP socket", NULL);
 		close(fd);
@@ -82,8 +84,9 @@ activation_take(void)
 
 	if (names == NULL)
 		names = "";
-	if (pid_text != NULL && n_text != NULL && str_parse_u64(pid_text, strlen(pid_text), INT32_MAX, &pid) == ERR_OK &&
-	    pid == (uint64_t)getpid() && str_parse_u64(n_text, strlen(n_text), SOCKETS_MAX, &n) == ERR_OK) {
+	if (pid_text != NULL && n_text != NULL &&
+	    str_parse_u64(pid_text, strlen(pid_text), INT32_MAX, &pid) == ERR_OK && pid == (uint64_t)getpid() &&
+	    str_parse_u64(n_text, strlen(n_text), SOCKETS_MAX, &n) == ERR_OK) {
 		for (uint64_t i = 0; i < n; i++) {
 			next_name(&names, name, sizeof(name));
 			take(FIRST_FD + (int)i, name);

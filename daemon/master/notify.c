@@ -1,6 +1,7 @@
 /*
- * Words to the service manager: ready, reloading, stopping, alive. One datagram each to the socket that NOTIFY_SOCKET names.
- * Run by the master. Invariant: nothing waits for the manager, and neither socket nor variable reaches another program.
+ * Words to the service manager: ready, reloading, stopping, alive. One datagram each to the socket that NOTIFY_SOCKET
+ * names. Run by the master. Invariant: nothing waits for the manager, and neither socket nor variable reaches another
+ * program.
  */
 #include "notify.h"
 

@@ -4,8 +4,6 @@
  */
 #include "command.h"
 
-#include <stdio.h>
-
 #include "err.h"
 #include "io.h"
 #include "session.h"
@@ -83,7 +81,7 @@ cmd_bdat(struct session *s, struct argument a)
 	if (last)
 		body_take_end(&p->body);
 	if (!last && !passage_is_refused(s, p)) {
-		snprintf(s->detail, sizeof(s->detail), "%llu", (unsigned long long)size);
+		session_put_detail(s, "%llu", (unsigned long long)size);
 		return REPLY_CHUNK_OK;
 	}
 	reply = passage_end(s, p);

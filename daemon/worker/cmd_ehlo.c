@@ -4,10 +4,6 @@
  */
 #include "command.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "addr.h"
 #include "session.h"
 #include "str.h"
@@ -22,20 +18,6 @@ is_name(struct argument a)
 	return a.p[0] != '[' ? str_is_utf8(a.p, a.n) : addr_is_domain(a.p, a.n, false);
 }
 
-static void
-put(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void
-put(struct session *s, const char *fmt, ...)
-{
-	size_t len = strlen(s->detail);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(s->detail + len, sizeof(s->detail) - len, fmt, ap);
-	va_end(ap);
-}
-
 static enum reply_id
 greet(struct session *s, struct argument a, bool extended)
 {
@@ -44,7 +26,7 @@ greet(struct session *s, struct argument a, bool extended)
 	session_reset(s);
 	s->phase = PHASE_READY;
 	s->extended = extended;
-	put(s, "%s", s->conf->hostname);
+	session_put_detail(s, "%s", s->conf->hostname);
 	return REPLY_HELLO;
 }
 
@@ -61,12 +43,12 @@ cmd_ehlo(struct session *s, struct argument a)
 
 	if (reply != REPLY_HELLO)
 		return reply;
-	put(s, "\nPIPELINING\nSIZE %llu", (unsigned long long)s->conf->limits_message_size);
+	session_put_detail(s, "\nPIPELINING\nSIZE %llu", (unsigned long long)s->conf->limits_message_size);
 	if (session_needs_tls(s))
-		put(s, "\nSTARTTLS");
+		session_put_detail(s, "\nSTARTTLS");
 	else
-		put(s, "\nAUTH LOGIN PLAIN");
-	put(s, "\nENHANCEDSTATUSCODES\n8BITMIME\nCHUNKING\nSMTPUTF8\nDSN\nLIMITS RCPTMAX=%llu",
+		session_put_detail(s, "\nAUTH LOGIN PLAIN");
+	session_put_detail(s, "\nENHANCEDSTATUSCODES\n8BITMIME\nCHUNKING\nSMTPUTF8\nDSN\nLIMITS RCPTMAX=%llu",
 	    (unsigned long long)s->conf->limits_recipients);
 	return REPLY_HELLO;
 }

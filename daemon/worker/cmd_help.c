@@ -4,8 +4,6 @@
  */
 #include "command.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "err.h"
@@ -13,30 +11,17 @@
 #include "session.h"
 #include "str.h"
 
-static void put(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void
-put(struct session *s, const char *fmt, ...)
-{
-	size_t len = strlen(s->detail);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(s->detail + len, sizeof(s->detail) - len, fmt, ap);
-	va_end(ap);
-}
-
 static enum reply_id
 list(struct session *s)
 {
 	size_t n;
 	const struct verb *verbs = command_verbs(&n);
 
-	put(s, "Help message\nCommands:");
+	session_put_detail(s, "Help message\nCommands:");
 	for (size_t i = 0; i < n; i++)
 		if (verbs[i].help != NULL)
-			put(s, " %s", verbs[i].name);
-	put(s, "\nHELP command explains one; HELP STATUS shows your account after login.");
+			session_put_detail(s, " %s", verbs[i].name);
+	session_put_detail(s, "\nHELP command explains one; HELP STATUS shows your account after login.");
 	return REPLY_HELP;
 }
 
@@ -56,11 +41,11 @@ status(struct session *s)
 	}
 	if (!a.ok)
 		return REPLY_LOGIN_VOID;
-	put(s, "System status, or system help reply\nAccount: %s\nSessions: %llu of %llu", a.name,
+	session_put_detail(s, "System status, or system help reply\nAccount: %s\nSessions: %llu of %llu", a.name,
 	    (unsigned long long)a.sessions, (unsigned long long)a.sessions_max);
-	put(s, "\nRecipients of a message: at most %llu\nSize of a message: at most %llu octets",
+	session_put_detail(s, "\nRecipients of a message: at most %llu\nSize of a message: at most %llu octets",
 	    (unsigned long long)a.recipients, (unsigned long long)a.message_size);
-	put(s, "\nWaiting in the queue: %llu messages, %llu octets", (unsigned long long)a.queued_messages,
+	session_put_detail(s, "\nWaiting in the queue: %llu messages, %llu octets", (unsigned long long)a.queued_messages,
 	    (unsigned long long)a.queued_octets);
 	return REPLY_STATUS;
 }
@@ -78,7 +63,7 @@ cmd_help(struct session *s, struct argument a)
 	for (size_t i = 0; i < n; i++) {
 		if (verbs[i].help == NULL || !str_is_equal_nocase(a.p, a.n, verbs[i].name, strlen(verbs[i].name)))
 			continue;
-		put(s, "Help message\n%s", verbs[i].help);
+		session_put_detail(s, "Help message\n%s", verbs[i].help);
 		return REPLY_HELP;
 	}
 	return REPLY_UNKNOWN_TOPIC;

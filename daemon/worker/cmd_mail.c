@@ -3,8 +3,6 @@
  */
 #include "command.h"
 
-#include <stdio.h>
-
 #include "cmd_path.h"
 #include "err.h"
 #include "request.h"
@@ -20,7 +18,7 @@ cmd_mail(struct session *s, struct argument a)
 	if ((error = path_parse_mail(a.p, a.n, &m)) != PATH_OK)
 		return cmd_path_reply(error);
 	if (m.size > s->conf->limits_message_size) {
-		snprintf(s->detail, sizeof(s->detail), "%llu", (unsigned long long)s->conf->limits_message_size);
+		session_put_detail(s, "%llu", (unsigned long long)s->conf->limits_message_size);
 		return REPLY_MESSAGE_TOO_BIG;
 	}
 	if (request_sender(s, &m, &answer) != ERR_OK)
@@ -38,7 +36,7 @@ cmd_mail(struct session *s, struct argument a)
 	case SENDER_NO_STORAGE:
 		return REPLY_NO_STORAGE;
 	case SENDER_TOO_BIG:
-		snprintf(s->detail, sizeof(s->detail), "%llu", (unsigned long long)s->conf->limits_message_size);
+		session_put_detail(s, "%llu", (unsigned long long)s->conf->limits_message_size);
 		return REPLY_MESSAGE_TOO_BIG;
 	case SENDER_UNAVAILABLE:
 		return REPLY_LOCAL_ERROR;

@@ -28,7 +28,8 @@ static const struct verb verbs[] = {
 	{ "STARTTLS", cmd_starttls, READY, VERB_NO_ARGUMENT, REPLY_BAD_SEQUENCE,
 	    "STARTTLS\nEncrypts the session, which then begins anew with EHLO." },
 	{ "MAIL", cmd_mail, READY, VERB_ARGUMENT | VERB_TLS | VERB_LOGIN, REPLY_BAD_SEQUENCE,
-	    "MAIL FROM:<address> [SIZE=octets] [BODY=7BIT|8BITMIME] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=id]\nBegins a message; the address must be registered for your account." },
+	    "MAIL FROM:<address> [SIZE=octets] [BODY=7BIT|8BITMIME] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=id]\n"
+	    "Begins a message; the address must be registered for your account." },
 	{ "RCPT", cmd_rcpt, MAIL | RCPT, VERB_ARGUMENT | VERB_TLS | VERB_LOGIN, REPLY_BAD_SEQUENCE,
 	    "RCPT TO:<address> [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] [ORCPT=type;address]\nNames one recipient." },
 	{ "DATA", cmd_data, RCPT, VERB_NO_ARGUMENT | VERB_TLS | VERB_LOGIN, REPLY_BAD_SEQUENCE,

@@ -5,7 +5,6 @@
  */
 #include "passage.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "err.h"
@@ -136,7 +135,7 @@ static enum reply_id
 stored(struct session *s, const char *id)
 {
 	s->messages++;
-	snprintf(s->detail, sizeof(s->detail), "%s", id);
+	session_put_detail(s, "%s", id);
 	return REPLY_QUEUED;
 }
 
@@ -174,7 +173,7 @@ commit(struct session *s, struct passage *p)
 	case COMMIT_NO_STORAGE:
 		return REPLY_NO_STORAGE;
 	case COMMIT_TOO_BIG:
-		snprintf(s->detail, sizeof(s->detail), "%llu", (unsigned long long)s->conf->limits_message_size);
+		session_put_detail(s, "%llu", (unsigned long long)s->conf->limits_message_size);
 		return REPLY_MESSAGE_TOO_BIG;
 	case COMMIT_BAD_OCTETS:
 		return REPLY_BAD_OCTETS;
@@ -197,17 +196,17 @@ refuse(struct session *s, struct passage *p)
 	if ((p->body.faults & BODY_FAULT_OCTETS) != 0)
 		return REPLY_BAD_OCTETS;
 	if (p->body.size > s->conf->limits_message_size) {
-		snprintf(s->detail, sizeof(s->detail), "%llu", (unsigned long long)s->conf->limits_message_size);
+		session_put_detail(s, "%llu", (unsigned long long)s->conf->limits_message_size);
 		return REPLY_MESSAGE_TOO_BIG;
 	}
 	if (p->failed)
 		return REPLY_LOCAL_ERROR;
 	if (mime.verdict == MIME_ATTACHMENT_TOO_BIG) {
-		snprintf(s->detail, sizeof(s->detail), "%s", mime.name);
+		session_put_detail(s, "%s", mime.name);
 		return REPLY_ATTACHMENT_TOO_BIG;
 	}
 	if (mime.verdict == MIME_MALFORMED) {
-		snprintf(s->detail, sizeof(s->detail), "%s", mime.reason);
+		session_put_detail(s, "%s", mime.reason);
 		return REPLY_MALFORMED_PARTS;
 	}
 	return REPLY_MALFORMED_MESSAGE;

@@ -5,6 +5,9 @@
 #include "session.h"
 
 #include <malloc.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "command.h"
 #include "err.h"
@@ -47,6 +50,17 @@ session_lost(struct session *s, int err)
 		s->end = SESSION_DISCONNECTED;
 		return REPLY_NONE;
 	}
+}
+
+void
+session_put_detail(struct session *s, const char *fmt, ...)
+{
+	size_t len = strlen(s->detail);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s->detail + len, sizeof(s->detail) - len, fmt, ap);
+	va_end(ap);
 }
 
 static int

@@ -43,6 +43,9 @@ struct session {
 /* Serves the session from the greeting to its end. */
 void	session_run(struct session *s);
 
+/* Appends to the argument of the next reply; what does not fit is cut. */
+void	session_put_detail(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* Sends a reply that is not the final one of a command (334, 354) and everything before it. ERR_OK or the connection's end (then s->end is set). */
 int	session_say(struct session *s, enum reply_id id);
 

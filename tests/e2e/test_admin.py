@@ -14,7 +14,8 @@ from admin import LISTEN, ORDINARY, Admin, ordinary  # noqa: E402
 from postern import ALICE, BOB, HOST, IS_ROOT, PASSWORD, REPO, main, make_certificate, program  # noqa: E402
 
 NOUNS = {'account': ('add', 'list', 'show', 'remove', 'disable', 'enable', 'passwd'), 'sender': ('add', 'list', 'remove'),
-         'config': ('show', 'get', 'set', 'explain', 'check'), 'queue': ('list', 'count', 'show', 'cat', 'verify'),
+         'config': ('show', 'get', 'set', 'explain', 'check'), 'queue': ('list', 'count', 'summary', 'remove', 'show', 'cat', 'verify'),
+         'completion': ('bash', 'zsh', 'fish'),
          'tls': ('show', 'check', 'reload'), 'selftest': ('sandbox',), 'setup': (), 'status': (), 'reload': ()}
 
 

@@ -1,7 +1,8 @@
 /*
- * A worker built to attack: it has been taken over, holds its sockets to auth, keys and (after login) spool, and does with them what
- * a worker never does. Run by tests/faults/test_attack.py: `attack ROOT BUILD [ACT] < password`, or `attack --list`.
- * Invariant: an act that achieves what it should not is a line FAIL; the exit status is 0 only when there was none.
+ * A worker built to attack: it has been taken over, holds its sockets to auth, keys and (after login) spool, and does
+ * with them what a worker never does. Run by tests/faults/test_attack.py: `attack ROOT BUILD [ACT] < password`, or
+ * `attack --list`. Invariant: an act that achieves what it should not is a line FAIL; the exit status is 0 only when
+ * there was none.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -53,7 +53,8 @@ expect_refusal(unsigned key, unsigned algorithm, const void *text, size_t n, con
 	session_begin(&s);
 	ask(&s, key, algorithm, text, n);
 	len = signature(&s);
-	check(len == 0 || len == ENDED, "%s, key %u, algorithm %u: a signature of %d octets", what, key, algorithm, len);
+	check(
+	    len == 0 || len == ENDED, "%s, key %u, algorithm %u: a signature of %d octets", what, key, algorithm, len);
 	if (len == 0)
 		expect_ended(s.keys, what);
 	session_close(&s);

@@ -1,5 +1,6 @@
 /*
- * Acts against auth before anybody has logged in: no sender, no recipient, no way to the spool may be had. Run by the tests.
+ * Acts against auth before anybody has logged in: no sender, no recipient, no way to the spool may be had. Run by the
+ * tests.
  */
 #include <stdio.h>
 #include <string.h>
@@ -135,9 +136,12 @@ wrong(void)
 		{ "", LIT(""), "", 0 }, { "", LIT(ALICE), "", 0 }, { "", LIT(""), NULL, 0 },
 		{ BOB, LIT(ALICE), NULL, 0 }, { "nobody", LIT(ALICE), NULL, 0 }, { " " ALICE, LIT(ALICE), NULL, 0 },
 		{ "", LIT(ALICE "\0"), NULL, 0 }, { "", LIT(ALICE), NULL, 1 }, { "", LIT(ALICE "\0" BOB), NULL, 0 },
-		{ "", LIT("alice@example.or"), NULL, 0 }, { "", LIT(" " ALICE), NULL, 0 }, { "", LIT(ALICE " "), NULL, 0 },
-		{ "", LIT("%"), NULL, 0 }, { "", LIT("' OR 1=1 --"), NULL, 0 }, { "", LIT("alice_example.org"), NULL, 0 },
-		{ "", LIT("x\ntime=0 level=alarm event=injected\r\n"), NULL, 0 }, { "", LIT("\xff\xfe\x1b[2J"), NULL, 0 },
+		{ "", LIT("alice@example.or"), NULL, 0 }, { "", LIT(" " ALICE), NULL, 0 },
+		{ "", LIT(ALICE " "), NULL, 0 },
+		{ "", LIT("%"), NULL, 0 }, { "", LIT("' OR 1=1 --"), NULL, 0 },
+		{ "", LIT("alice_example.org"), NULL, 0 },
+		{ "", LIT("x\ntime=0 level=alarm event=injected\r\n"), NULL, 0 },
+		{ "", LIT("\xff\xfe\x1b[2J"), NULL, 0 },
 	};
 	static const char long_password[IPC_CREDENTIAL_MAX + 1] = "x";
 	struct session s[COUNT(logins)];
@@ -145,9 +149,11 @@ wrong(void)
 
 	for (size_t i = 0; i < COUNT(logins); i++) {
 		memset(password, 0, sizeof(password));
-		snprintf(password, sizeof(password), "%s", logins[i].password != NULL ? logins[i].password : rig.password);
+		snprintf(
+		    password, sizeof(password), "%s", logins[i].password != NULL ? logins[i].password : rig.password);
 		session_begin(&s[i]);
-		put_login(logins[i].authzid, logins[i].user, logins[i].user_len, password, strlen(password) + logins[i].more);
+		put_login(
+		    logins[i].authzid, logins[i].user, logins[i].user_len, password, strlen(password) + logins[i].more);
 		send_out(s[i].auth);
 	}
 	for (size_t i = 0; i < COUNT(logins); i++) {
@@ -170,7 +176,8 @@ wrong(void)
 static void
 as_master(void)
 {
-	static const char conf[] = "hostname = evil.example\n[limits]\nrecipients = 10000\n[senders]\ncheck_header = off\n";
+	static const char conf[] =
+	    "hostname = evil.example\n[limits]\nrecipients = 10000\n[senders]\ncheck_header = off\n";
 	static const enum ipc_kind says[] = { IPC_SESSION, IPC_LINK, IPC_RELOAD };
 	struct session s;
 

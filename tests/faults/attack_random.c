@@ -1,6 +1,6 @@
 /*
- * Frames with errors in them, of a fixed seed, against every service: nothing comes of them, and no memory stays behind.
- * Run by the tests.
+ * Frames with errors in them, of a fixed seed, against every service: nothing comes of them, and no memory stays
+ * behind. Run by the tests.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,7 +146,8 @@ at_random(void)
 	for (int id = 0; id < SERVICES; id++) {
 		unsigned now = resident_kib(rig.pids[id]);
 
-		check(before[id] != 0 && now < before[id] + GROWN_MAX_KIB, "service %d has grown from %u to %u KiB", id, before[id], now);
+		check(before[id] != 0 && now < before[id] + GROWN_MAX_KIB, "service %d has grown from %u to %u KiB", id,
+		    before[id], now);
 		fprintf(stderr, "attack: service %d: %u KiB, then %u\n", id, before[id], now);
 	}
 }

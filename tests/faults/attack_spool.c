@@ -1,6 +1,6 @@
 /*
- * Acts against spool by a user's taken-over session: only what auth approved is stored, once, in the order of the protocol, and as
- * a message whose octets are only message. Run by the tests.
+ * Acts against spool by a user's taken-over session: only what auth approved is stored, once, in the order of the
+ * protocol, and as a message whose octets are only message. Run by the tests.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -40,18 +40,21 @@ unapproved(void)
 		check(give(&s, t, text, TEXT_LEN) == COMMIT_ERROR, "transaction %u was never approved", t);
 	check(give(&s, 0xffffffff, text, TEXT_LEN) == COMMIT_ERROR, "the last transaction was never approved");
 	/* Without recipients. */
-	check(ask_sender(&s, ALICE) == SENDER_OK && give(&s, s.t, text, TEXT_LEN) == COMMIT_NO_RECIPIENTS, "nobody gets it");
+	check(ask_sender(&s, ALICE) == SENDER_OK && give(&s, s.t, text, TEXT_LEN) == COMMIT_NO_RECIPIENTS,
+	    "nobody gets it");
 	/* Dropped. */
 	check(approve(&s, ALICE, "rcpt@example.net"), "alice is refused");
 	tell_empty(s.auth, IPC_RESET);
-	check(ask_sender(&s, BOB) == SENDER_NOT_ALLOWED && give(&s, s.t, text, TEXT_LEN) == COMMIT_ERROR, "it was dropped");
+	check(ask_sender(&s, BOB) == SENDER_NOT_ALLOWED && give(&s, s.t, text, TEXT_LEN) == COMMIT_ERROR,
+	    "it was dropped");
 	/* An old one, while a newer one is approved; the newer one is gone then, too. */
 	check(approve(&s, ALICE, "rcpt@example.net"), "alice is refused");
 	t = s.t;
 	check(approve(&s, ALICE, "rcpt@example.net") && s.t != t, "alice is refused");
 	check(give(&s, t, text, TEXT_LEN) == COMMIT_ERROR, "it is an old one");
 	/* One that was stored. */
-	check(approve(&s, ALICE, "rcpt@example.net") && give(&s, s.t, text, TEXT_LEN) == COMMIT_STORED, "alice is refused");
+	check(approve(&s, ALICE, "rcpt@example.net") && give(&s, s.t, text, TEXT_LEN) == COMMIT_STORED,
+	    "alice is refused");
 	rig.stored++;
 	check(give(&s, s.t, text, TEXT_LEN) == COMMIT_ERROR, "it was stored before");
 	/* Another session's: bob has approved this number, alice has not. */
@@ -122,7 +125,8 @@ wrong_commit(void)
 	static const struct {
 		uint32_t	t;
 		uint64_t	size;
-	} off[] = { { 1, 0 }, { (uint32_t)-1, 0 }, { 0, 1 }, { 0, (uint64_t)-1 }, { 0, 1ULL << 32 }, { 0, 1ULL << 63 }, { 7, 7 } };
+	} off[] = { { 1, 0 }, { (uint32_t)-1, 0 }, { 0, 1 }, { 0, (uint64_t)-1 }, { 0, 1ULL << 32 }, { 0, 1ULL << 63 },
+		{ 7, 7 } };
 	struct session s;
 
 	for (size_t i = 0; i < COUNT(off); i++) {
@@ -172,7 +176,8 @@ outcomes(void)
 	for (uint32_t t = 0; t < 4; t++)
 		check(ask_outcome(&s, t) == 0, "transaction %u is said to be stored", t);
 	check(ask_outcome(&s, rig.witness.t) == 0, "bob's transaction is told to alice");
-	check(approve(&s, ALICE, "rcpt@example.net") && ask_outcome(&s, s.t) == 0, "an approved one is said to be stored");
+	check(approve(&s, ALICE, "rcpt@example.net") && ask_outcome(&s, s.t) == 0,
+	    "an approved one is said to be stored");
 	check(give(&s, s.t, text, TEXT_LEN) == COMMIT_STORED && ask_outcome(&s, s.t) == 1, "alice's own is not known");
 	rig.stored++;
 	check(ask_outcome(&s, s.t + 1) == 0, "the next one is said to be stored");
@@ -356,13 +361,16 @@ many_from(void)
 static void
 envelope_lines(void)
 {
-	static const char lines[] = "Postern-Spool: v=1; size=00000000000000000001; sha256=00\r\nPostern-Account: " BOB "\r\n"
+	static const char lines[] =
+	    "Postern-Spool: v=1; size=00000000000000000001; sha256=00\r\nPostern-Account: " BOB "\r\n"
 	    "Postern-Sender: <" BOB ">\r\nPostern-Recipient: <evil@example.net>\r\nPostern-End: envelope\r\n"
-	    "From: " ALICE "\r\nSubject: envelope-lines\r\n\r\nPostern-Recipient: <evil@example.net>\r\nPostern-End: envelope\r\n";
+	    "From: " ALICE
+	    "\r\nSubject: envelope-lines\r\n\r\nPostern-Recipient: <evil@example.net>\r\nPostern-End: envelope\r\n";
 	struct session s;
 
 	session_open(&s, ALICE);
-	check(approve(&s, ALICE, "envelope-lines@example.net") && give(&s, s.t, LIT(lines)) == COMMIT_STORED, "it is refused");
+	check(approve(&s, ALICE, "envelope-lines@example.net") && give(&s, s.t, LIT(lines)) == COMMIT_STORED,
+	    "it is refused");
 	rig.stored++;
 	session_close(&s);
 }

@@ -1,6 +1,6 @@
 /*
- * Acts against auth by a user's taken-over session: it may send as alice and as nobody else, what auth approved and nothing more,
- * as long as alice may log in. Run by the tests.
+ * Acts against auth by a user's taken-over session: it may send as alice and as nobody else, what auth approved and
+ * nothing more, as long as alice may log in. Run by the tests.
  */
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +21,8 @@ expect_no_envelope(struct session *s, const char *what)
 	for (size_t i = 0; i < COUNT(numbers); i++) {
 		int verdict = give(s, numbers[i], LIT(text));
 
-		check(verdict == COMMIT_ERROR || verdict == ENDED, "%s: transaction %u gets %d", what, numbers[i], verdict);
+		check(verdict == COMMIT_ERROR || verdict == ENDED, "%s: transaction %u gets %d", what, numbers[i],
+		    verdict);
 	}
 }
 
@@ -31,7 +32,8 @@ every_kind(void)
 	struct session s;
 
 	for (size_t i = 0; i < KINDS; i++) {
-		if (kind_at(i) == IPC_SENDER || kind_at(i) == IPC_RESET || kind_at(i) == IPC_SPOOL || kind_at(i) == IPC_STATUS)
+		if (kind_at(i) == IPC_SENDER || kind_at(i) == IPC_RESET || kind_at(i) == IPC_SPOOL ||
+		    kind_at(i) == IPC_STATUS)
 			continue;
 		session_open(&s, ALICE);
 		put_any(kind_at(i));
@@ -61,7 +63,8 @@ static void
 others_sender(void)
 {
 	static const char *const senders[] = { BOB, "BOB@EXAMPLE.ORG", "\"bob\"@example.org", "alice@example.com",
-	    "alice@sub.example.org", "alice@[127.0.0.1]", "postmaster@example.org", "a@b", "\"alice@example.org\"@example.net" };
+		"alice@sub.example.org", "alice@[127.0.0.1]", "postmaster@example.org", "a@b",
+		"\"alice@example.org\"@example.net" };
 	struct session s;
 
 	session_open(&s, ALICE);
@@ -87,16 +90,22 @@ static const struct {
 	size_t		 len;
 } no_addresses[] = {
 	{ LIT(ALICE "\r\nPostern-Recipient: <evil@example.net>") }, { LIT(ALICE "\n") }, { LIT(ALICE "\r") },
-	{ LIT(ALICE "\0") }, { LIT(ALICE ">\r\nX: <") }, { LIT("alice\0@example.org") }, { LIT(" " ALICE) }, { LIT(ALICE " ") },
+	{ LIT(ALICE "\0") }, { LIT(ALICE ">\r\nX: <") }, { LIT("alice\0@example.org") }, { LIT(" " ALICE) },
+	{ LIT(ALICE " ") },
 	{ LIT("alice @example.org") }, { LIT("alice@ example.org") }, { LIT("<" ALICE ">") }, { LIT(ALICE ">") },
 	{ LIT("alice@example.org> ENVID=x") }, { LIT("\"a\r\nPostern-Recipient: <x@y>\r\n\"@example.org") },
-	{ LIT("\"a\\\r\\\nb\"@example.org") }, { LIT("\"a\\\nb\"@example.org") }, { LIT("\"a\tb\"@example.org") }, { LIT("\"\\") },
-	{ LIT("\"alice\"") }, { LIT("@") }, { LIT("alice@") }, { LIT("@example.org") }, { LIT("alice") }, { LIT("a@b@c") },
-	{ LIT("alice..x@example.org") }, { LIT(".alice@example.org") }, { LIT("alice@example..org") }, { LIT("alice@-x") },
-	{ LIT("alice@[1.2.3.4") }, { LIT("alice@[IPv6:::1]\r\n") }, { LIT("alice@[x\r\ny]") }, { LIT("\xff\xfe@example.org") },
+	{ LIT("\"a\\\r\\\nb\"@example.org") }, { LIT("\"a\\\nb\"@example.org") }, { LIT("\"a\tb\"@example.org") },
+	{ LIT("\"\\") },
+	{ LIT("\"alice\"") }, { LIT("@") }, { LIT("alice@") }, { LIT("@example.org") }, { LIT("alice") },
+	{ LIT("a@b@c") },
+	{ LIT("alice..x@example.org") }, { LIT(".alice@example.org") }, { LIT("alice@example..org") },
+	{ LIT("alice@-x") },
+	{ LIT("alice@[1.2.3.4") }, { LIT("alice@[IPv6:::1]\r\n") }, { LIT("alice@[x\r\ny]") },
+	{ LIT("\xff\xfe@example.org") },
 	{ LIT("alice@\xc0\xaf.org") }, { LIT("\xed\xa0\x80@example.org") }, { LIT("alice\x7f@example.org") },
 	{ LIT("al\xc3\xafice@example.org") },	/* well-formed, but without SMTPUTF8 */
-	{ long_local, 80 }, { long_local, 256 }, { long_local, 257 }, { long_local, 299 }, { long_text, 390 }, { long_text, 30000 },
+	{ long_local, 80 }, { long_local, 256 }, { long_local, 257 }, { long_local, 299 }, { long_text, 390 },
+	{ long_text, 30000 },
 };
 
 static void
@@ -131,11 +140,13 @@ malformed_recipient(void)
 	make_long_ones();
 	for (size_t i = 0; i <= COUNT(no_addresses); i++) {
 		bool is_null = i == COUNT(no_addresses);
+		int verdict;
 
 		session_open(&s, ALICE);
 		check(approve(&s, ALICE, "rcpt@example.net"), "alice is refused");
-		check(ask_recipient_as(&s, is_null ? "" : no_addresses[i].octets, is_null ? 0 : no_addresses[i].len, 0, "", 0) == ENDED,
-		    "recipient %zu is answered", i);
+		verdict = ask_recipient_as(&s, is_null ? "" : no_addresses[i].octets, is_null ? 0 : no_addresses[i].len,
+		    0, "", 0);
+		check(verdict == ENDED, "recipient %zu is answered", i);
 		check(give(&s, 1, LIT(text)) == COMMIT_ERROR, "recipient %zu leaves the envelope", i);
 		session_close(&s);
 	}
@@ -145,8 +156,10 @@ static const struct {
 	const char	*octets;
 	size_t		 len;
 } no_values[] = {
-	{ LIT("x\r\nPostern-Recipient: <evil@example.net>") }, { LIT("x\n") }, { LIT("x\r") }, { LIT("x\0y") }, { LIT("x y") },
-	{ LIT("x NOTIFY=NEVER") }, { LIT("\x7f") }, { LIT("\t") }, { LIT("\xff") }, { LIT("\x1b[2J") }, { long_text, 600 },
+	{ LIT("x\r\nPostern-Recipient: <evil@example.net>") }, { LIT("x\n") }, { LIT("x\r") }, { LIT("x\0y") },
+	{ LIT("x y") },
+	{ LIT("x NOTIFY=NEVER") }, { LIT("\x7f") }, { LIT("\t") }, { LIT("\xff") }, { LIT("\x1b[2J") },
+	{ long_text, 600 },
 	{ LIT("x\r\nPostern-End: envelope\r\n\r\nFrom: bob@example.org") },
 };
 
@@ -192,7 +205,8 @@ too_many_recipients(void)
 
 		snprintf(address, sizeof(address), "many-%d@example.net", i);
 		verdict = ask_recipient(&s, address);
-		check(verdict == (i < RECIPIENTS_MAX ? RECIPIENT_OK : RECIPIENT_TOO_MANY), "recipient %d gets %d", i, verdict);
+		check(verdict == (i < RECIPIENTS_MAX ? RECIPIENT_OK : RECIPIENT_TOO_MANY), "recipient %d gets %d", i,
+		    verdict);
 	}
 	/* test_attack.py looks how many the file names. */
 	check(give(&s, s.t, LIT(text)) == COMMIT_STORED, "alice's message is refused");
@@ -208,7 +222,8 @@ replay(void)
 	int verdict;
 
 	session_open(&s, ALICE);
-	check(approve(&s, ALICE, "rcpt@example.net") && give(&s, s.t, LIT(text)) == COMMIT_STORED, "alice's message is refused");
+	check(approve(&s, ALICE, "rcpt@example.net") && give(&s, s.t, LIT(text)) == COMMIT_STORED,
+	    "alice's message is refused");
 	rig.stored++;
 	for (int i = 0; i < 3; i++) {
 		if (ask_spool(&s) != 1)
@@ -221,7 +236,8 @@ replay(void)
 }
 
 /*
- * Asks about a good From, takes a new socket, and hopes that the late answer passes for one about a bad From in the same transaction.
+ * Asks about a good From, takes a new socket, and hopes that the late answer passes for one about a bad From in the
+ * same transaction.
  */
 static void
 late_from_answer(void)
@@ -384,7 +400,8 @@ removed(void)
 	check(approve(&approved, CAROL, "rcpt@example.net"), "carol is refused");
 	rig_admin("account", "remove", CAROL, NULL);
 	expect_void(&s, "removed");
-	check(give(&approved, approved.t, LIT("From: " CAROL "\r\n\r\nx\r\n")) == COMMIT_SENDER_NOT_ALLOWED, "From: carol");
+	check(give(&approved, approved.t, LIT("From: " CAROL "\r\n\r\nx\r\n")) == COMMIT_SENDER_NOT_ALLOWED,
+	    "From: carol");
 	/* The next account, also one of the same name, is another one. */
 	snprintf(password, sizeof(password), "%s\n", rig.password);
 	rig_admin("account", "add", "dave@example.org", password);

@@ -1,6 +1,7 @@
 /*
- * What the attacker stands on: real services started as the master starts them, and sessions of which it holds the worker's ends.
- * Run by the tests, as root or not. Invariant: after each act the world is looked at: services, spool, the witness.
+ * What the attacker stands on: real services started as the master starts them, and sessions of which it holds the
+ * worker's ends. Run by the tests, as root or not. Invariant: after each act the world is looked at: services, spool,
+ * the witness.
  */
 #include "rig.h"
 
@@ -78,7 +79,9 @@ static void
 become(enum service_id id, int control, int conf)
 {
 	/* The sanitizer keeps little of what was freed, so that growth can be told from it. */
-	char *const environment[] = { (char *)(size_t)"ASAN_OPTIONS=quarantine_size_mb=1:thread_local_quarantine_size_kb=64", NULL };
+	char *const environment[] = {
+		(char *)(size_t) "ASAN_OPTIONS=quarantine_size_mb=1:thread_local_quarantine_size_kb=64", NULL
+	};
 	char path[PATH_MAX], title[32];
 	int null = open("/dev/null", O_RDWR);
 
@@ -155,7 +158,8 @@ rig_stop(void)
 			usleep(1000);
 		if (left <= 0)
 			kill(rig.pids[i], SIGKILL);
-		check(left > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0, "postern-%s ended with %#x", names[i], status);
+		check(left > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0, "postern-%s ended with %#x", names[i],
+		    status);
 	}
 	failures += failures_of_act != 0;
 }
@@ -175,7 +179,8 @@ rig_admin(const char *noun, const char *verb, const char *argument, const char *
 		dup2(open("/dev/null", O_WRONLY), 1);
 		dup2(1, 2);
 		close_range(3, ~0U, 0);
-		execl(path, "smtpadm", "--yes", "--root", rig.root, noun, verb, argument, input != NULL ? "--stdin" : NULL, NULL);
+		execl(path, "smtpadm", "--yes", "--root", rig.root, noun, verb, argument,
+		    input != NULL ? "--stdin" : NULL, NULL);
 		_exit(127);
 	}
 	close(in[0]);

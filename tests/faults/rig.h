@@ -46,7 +46,7 @@ void	rig_stop(void);
 /* Runs smtpadm with this noun, verb and argument. */
 void	rig_admin(const char *noun, const char *verb, const char *argument, const char *input);
 
-/* An act that attacks; afterwards the services are alive, the witness is served and nothing is stored that must not be. */
+/* An act that attacks; afterwards services live, the witness is served, and nothing is stored that must not be. */
 void	act(const char *name, void (*run)(void));
 /* How many acts failed so far. */
 unsigned act_failures(void);
@@ -61,7 +61,7 @@ int	session_login(struct session *s, const char *user, const char *password);
 void	session_open(struct session *s, const char *user);	/* both; must succeed */
 void	session_close(struct session *s);
 
-/* Sending: the message in `out`, or any octets; with n descriptors (of a pipe) attached. False: the other side has gone or is full. */
+/* Sending: the message in `out`, or any octets with n descriptors. False: the other side has gone or is full. */
 struct wire_out *begin(void);
 bool	send_out(int fd);
 bool	send_octets(int fd, const void *p, size_t n, unsigned nfds);
@@ -77,9 +77,11 @@ void	expect_open(int fd, const char *what);
 
 /* The worker's questions, with any octets as fields. The verdict, ENDED or SILENT. */
 int	ask_sender(struct session *s, const char *address);
-int	ask_sender_as(struct session *s, const void *address, size_t n, bool smtputf8, const void *envid, size_t envid_len);
+int	ask_sender_as(struct session *s, const void *address, size_t n, bool smtputf8, const void *envid,
+	    size_t envid_len);
 int	ask_recipient(struct session *s, const char *address);
-int	ask_recipient_as(struct session *s, const void *address, size_t n, uint8_t notify, const void *orcpt, size_t orcpt_len);
+int	ask_recipient_as(struct session *s, const void *address, size_t n, uint8_t notify,
+	    const void *orcpt, size_t orcpt_len);
 bool	approve(struct session *s, const char *sender, const char *recipient);
 void	tell_open(struct session *s, uint32_t t);
 void	tell_data(struct session *s, const void *p, size_t n);

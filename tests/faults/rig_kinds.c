@@ -1,6 +1,6 @@
 /*
- * A well-formed message of every kind of the protocol of mail, saying what an attacker would like to be believed: another's
- * session, an approval, a grant; of other kinds an empty one. Run by the tests.
+ * A well-formed message of every kind of the protocol of mail, saying what an attacker would like to be believed:
+ * another's session, an approval, a grant; of other kinds an empty one. Run by the tests.
  */
 #include <stdio.h>
 #include <string.h>
@@ -33,7 +33,8 @@ put_session_kind(enum ipc_kind kind)
 		ipc_put_session(&out, &m);
 		break;
 	case IPC_SESSION_END:
-		ipc_put_session_end(&out, &(struct ipc_session_end){ .reason = SESSION_QUIT, .commands = 1, .login = true });
+		ipc_put_session_end(
+		    &out, &(struct ipc_session_end){ .reason = SESSION_QUIT, .commands = 1, .login = true });
 		break;
 	case IPC_READY:
 		ipc_put_ready(&out, &(struct ipc_ready){ .parts = ~0U, .detail = text, .detail_len = 32 });
@@ -45,7 +46,8 @@ put_session_kind(enum ipc_kind kind)
 		ipc_put_login(&out, &login);
 		break;
 	case IPC_LOGIN_ANSWER:
-		ipc_put_login_answer(&out, &(struct ipc_login_answer){ .verdict = LOGIN_OK, .account = 2, .name = BOB });
+		ipc_put_login_answer(
+		    &out, &(struct ipc_login_answer){ .verdict = LOGIN_OK, .account = 2, .name = BOB });
 		break;
 	case IPC_SENDER:
 		ipc_put_sender(&out, &(struct ipc_sender){ .address = address(ALICE), .envid = "x" });
@@ -54,7 +56,8 @@ put_session_kind(enum ipc_kind kind)
 		ipc_put_sender_answer(&out, &(struct ipc_sender_answer){ .verdict = SENDER_OK, .t = 1 });
 		break;
 	case IPC_RECIPIENT:
-		ipc_put_recipient(&out, &(struct ipc_recipient){ .address = address(BOB), .notify = DSN_NOTIFY_DELAY, .orcpt = "rfc822;x" });
+		ipc_put_recipient(&out,
+		    &(struct ipc_recipient){ .address = address(BOB), .notify = DSN_NOTIFY_DELAY, .orcpt = "a;x" });
 		break;
 	case IPC_RECIPIENT_ANSWER:
 		ipc_put_recipient_answer(&out, &(struct ipc_recipient_answer){ .verdict = RECIPIENT_OK });
@@ -79,7 +82,8 @@ put_link_kind(enum ipc_kind kind)
 		    .listener = LISTENER_SUBMISSION });
 		break;
 	case IPC_ENVELOPE_SENDER:
-		sender = (struct ipc_envelope_sender){ .session = rig.next_number - 1, .t = 1, .message_size = 1 << 30 };
+		sender =
+		    (struct ipc_envelope_sender){ .session = rig.next_number - 1, .t = 1, .message_size = 1 << 30 };
 		sender.sender.address = address(BOB);
 		ipc_put_envelope_sender(&out, &sender);
 		break;
@@ -89,7 +93,8 @@ put_link_kind(enum ipc_kind kind)
 		ipc_put_envelope_recipient(&out, &recipient);
 		break;
 	case IPC_ENVELOPE_DROP:
-		ipc_put_envelope_drop(&out, &(struct ipc_envelope_drop){ .session = rig.witness.number, .t = rig.witness.t });
+		ipc_put_envelope_drop(
+		    &out, &(struct ipc_envelope_drop){ .session = rig.witness.number, .t = rig.witness.t });
 		break;
 	case IPC_FROM:
 		from = (struct ipc_from){ .session = rig.witness.number, .t = 1, .n = 1 };
@@ -97,7 +102,8 @@ put_link_kind(enum ipc_kind kind)
 		ipc_put_from(&out, &from);
 		break;
 	case IPC_FROM_ANSWER:
-		ipc_put_from_answer(&out, &(struct ipc_from_answer){ .session = rig.next_number - 1, .t = 1, .allowed = true });
+		ipc_put_from_answer(
+		    &out, &(struct ipc_from_answer){ .session = rig.next_number - 1, .t = 1, .allowed = true });
 		break;
 	default:
 		ipc_put_storage(&out, &(struct ipc_storage){ .ok = false });
@@ -122,10 +128,12 @@ put_spool_kind(enum ipc_kind kind)
 		ipc_put_outcome_answer(&out, &(struct ipc_outcome_answer){ .t = 1, .stored = true, .id = "x" });
 		break;
 	case IPC_SIGN:
-		ipc_put_sign(&out, &(struct ipc_sign){ .algorithm = SIGN_ECDSA_SHA256, .text = text, .text_len = sizeof(text) });
+		ipc_put_sign(
+		    &out, &(struct ipc_sign){ .algorithm = SIGN_ECDSA_SHA256, .text = text, .text_len = sizeof(text) });
 		break;
 	case IPC_SIGN_ANSWER:
-		ipc_put_sign_answer(&out, &(struct ipc_sign_answer){ .signature = text, .signature_len = sizeof(text) });
+		ipc_put_sign_answer(
+		    &out, &(struct ipc_sign_answer){ .signature = text, .signature_len = sizeof(text) });
 		break;
 	case IPC_HASH:
 		ipc_put_hash(&out, &(struct ipc_hash){ .job = 1, .hash = "$y$x", .password = text, .password_len = 3 });
@@ -155,7 +163,8 @@ put_any(enum ipc_kind kind)
 	case IPC_FROM_ANSWER: case IPC_STORAGE:
 		put_link_kind(kind);
 		break;
-	case IPC_DATA: case IPC_COMMIT: case IPC_COMMIT_ANSWER: case IPC_OUTCOME_ANSWER: case IPC_SIGN: case IPC_SIGN_ANSWER:
+	case IPC_DATA: case IPC_COMMIT: case IPC_COMMIT_ANSWER: case IPC_OUTCOME_ANSWER: case IPC_SIGN:
+	case IPC_SIGN_ANSWER:
 	case IPC_HASH: case IPC_HASH_ANSWER:
 		put_spool_kind(kind);
 		break;

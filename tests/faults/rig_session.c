@@ -160,7 +160,8 @@ ask_sender_as(struct session *s, const void *address, size_t n, bool smtputf8, c
 		return err;
 	if ((err = ipc_get_sender_answer(&got.body, &answer)) != ERR_OK)
 		return err;
-	check((answer.verdict == SENDER_OK) == (answer.t != 0), "verdict %d brings the number %u", answer.verdict, answer.t);
+	check((answer.verdict == SENDER_OK) == (answer.t != 0), "verdict %d brings the number %u", answer.verdict,
+	    answer.t);
 	if (answer.verdict == SENDER_OK)
 		s->t = answer.t;
 	return answer.verdict;

@@ -57,6 +57,9 @@ $(B)/tests/unit/test_spool_service: | $(B)/postern-spool
 UNIT_test_spool_start = $(SPOOL_FIXTURE_O)
 UNIT_LIBS_test_spool_start = -lcrypto -linih
 $(B)/tests/unit/test_spool_start: | $(B)/postern-spool
+UNIT_test_spool_control = spool/waiting.o $(SPOOL_FIXTURE_O)
+UNIT_LIBS_test_spool_control = -lcrypto -linih
+$(B)/tests/unit/test_spool_control: | $(B)/postern-spool
 UNIT_test_spool_kill = $(SPOOL_FIXTURE_O)
 UNIT_LIBS_test_spool_kill = -lcrypto -linih
 $(B)/tests/unit/test_spool_kill: | $(B)/postern-spool

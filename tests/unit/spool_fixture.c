@@ -98,6 +98,40 @@ exec_program(struct fixture *f, int control)
 	_exit(71);
 }
 
+static int
+take(struct fixture *f, void *data, size_t size, bool wait, struct ipc_message *m)
+{
+	int err = ipc_recv(f->link, IPC_AUTH_FROM_SPOOL, data, size, wait, m);
+
+	if (err == ERR_OK && m->kind == IPC_USAGE)
+		assert_int_equal(ipc_get_usage(&m->body, &f->usage), ERR_OK);
+	return err;
+}
+
+void
+fixture_recv(struct fixture *f, void *data, size_t size, struct ipc_message *m)
+{
+	do {
+		assert_int_equal(take(f, data, size, true, m), ERR_OK);
+	} while (m->kind == IPC_USAGE);
+}
+
+bool
+fixture_usage_is(struct fixture *f, uint64_t messages, uint64_t octets)
+{
+	uint8_t data[IPC_SMALL_MAX];
+	struct ipc_message m;
+
+	for (int i = 0; i < 250; i++) {
+		while (take(f, data, sizeof(data), false, &m) == ERR_OK)
+			assert_int_equal(m.kind, IPC_USAGE);
+		if (f->usage.messages == messages && f->usage.octets == octets && strcmp(f->usage.account, "alice@example.org") == 0)
+			return true;
+		usleep(20000);
+	}
+	return false;
+}
+
 void
 fixture_link(struct fixture *f)
 {
@@ -113,7 +147,8 @@ fixture_link(struct fixture *f)
 	assert_int_equal(ipc_send(f->control, &w, &pair[1], 1, true), ERR_OK);
 	close(pair[1]);
 	f->link = pair[0];
-	assert_int_equal(ipc_recv(f->link, IPC_AUTH_FROM_SPOOL, data, sizeof(data), true, &m), ERR_OK);
+	f->usage = (struct ipc_usage){ .messages = 0 };
+	fixture_recv(f, data, sizeof(data), &m);
 	assert_int_equal(m.kind, IPC_STORAGE);
 }
 

@@ -20,6 +20,7 @@ struct fixture {
 	pid_t		 pid;
 	int		 control;	/* the master's end */
 	int		 link;		/* auth's end */
+	struct ipc_usage usage;		/* as spool said last */
 	char		 failed[IPC_REASON_MAX];	/* what it said when it did not start */
 };
 
@@ -35,6 +36,10 @@ int	fixture_stop(struct fixture *f);
 void	fixture_kill(struct fixture *f);
 /* A new link, as after a restart of auth. */
 void	fixture_link(struct fixture *f);
+/* What spool says next on the link, but for IPC_USAGE, whose last one is kept. */
+void	fixture_recv(struct fixture *f, void *data, size_t size, struct ipc_message *m);
+/* Waits until spool has said this of alice's account. */
+bool	fixture_usage_is(struct fixture *f, uint64_t messages, uint64_t octets);
 
 /* As auth. */
 int	fixture_grant(struct fixture *f, uint64_t session);

@@ -272,6 +272,7 @@ test_envelope_is_told_once(void **state)
 	ipc_put_empty(begin(), IPC_SPOOL);
 	send_out(fd, -1);
 	expect_end(fd);
+	expect_drop(n, 1);
 }
 
 /* RFC 6531, 3.3: only a worker that was taken over asks for these. */

@@ -208,7 +208,7 @@ answer_from(struct fixture *f, const char *first, size_t n, bool allowed)
 	struct ipc_message m;
 	struct wire_out w;
 
-	assert_int_equal(ipc_recv(f->link, IPC_AUTH_FROM_SPOOL, data, sizeof(data), true, &m), ERR_OK);
+	fixture_recv(f, data, sizeof(data), &m);
 	assert_int_equal(m.kind, IPC_FROM);
 	assert_int_equal(ipc_get_from(&m.body, &from), ERR_OK);
 	assert_int_equal(from.n, n);

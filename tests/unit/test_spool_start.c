@@ -292,7 +292,7 @@ test_full_disk(void **state)
 		if (d->d_name[0] != '.')
 			unlinkat(dirfd(dir), d->d_name, 0);
 	closedir(dir);
-	assert_int_equal(ipc_recv(f.link, IPC_AUTH_FROM_SPOOL, data, sizeof(data), true, &m), ERR_OK);
+	fixture_recv(&f, data, sizeof(data), &m);
 	assert_int_equal(m.kind, IPC_STORAGE);
 	assert_int_equal(ipc_get_storage(&m.body, &storage), ERR_OK);
 	assert_true(storage.ok);
