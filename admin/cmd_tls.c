@@ -4,9 +4,7 @@
  */
 #include "command.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +16,7 @@
 #include "certificate_read.h"
 #include "check.h"
 #include "conf.h"
+#include "control.h"
 #include "err.h"
 #include "io.h"
 #include "out.h"
@@ -135,7 +134,7 @@ cmd_tls_show(struct admin *a)
 
 /* What is doubtful about one certificate: each a sentence. */
 struct doubts {
-	char	text[4][1200];
+	char	text[5][1200];
 	size_t	n;
 };
 
@@ -164,6 +163,8 @@ find_doubts(struct doubts *d, bool bears_hostname)
 		doubt(d, "it expires in %" PRId64 " days: has its renewal failed?", left);
 	if (info.not_before > now)
 		doubt(d, "it is not valid yet");
+	if (info.nnames == 0)
+		doubt(d, "it has no subjectAltName, and clients look for names nowhere else");
 	if (!bears_hostname)
 		doubt(d, "no certificate names %s, which is the setting hostname", conf.hostname);
 	if (info.chain_problem[0] != 0)
@@ -313,18 +314,39 @@ plan(const struct admin *a, const struct conf_pair *p, struct renewal *r)
 static int
 renew(const struct admin *a, const struct conf_pair *p, struct renewal *r)
 {
+	struct conffile lock;
 	int code;
 
+	/* One admin, or hook, at a time. */
+	if ((code = conffile_open(&lock, a)) != EX_OK)
+		return code;
 	buf_init(&r->chain, CERTIFICATE_FILE_MAX);
 	buf_init(&r->secret, CERTIFICATE_FILE_MAX);
 	if ((code = plan(a, p, r)) == EX_OK && !a->dry_run && (code = put_file(r->key, r->key_path, &r->secret, 0600)) == EX_OK)
 		code = put_file(r->cert, r->chain_path, &r->chain, 0644);
 	buf_free(&r->chain);
 	buf_wipe(&r->secret);
+	conffile_close(&lock);
 	if (code == EX_OK)
 		out_say("%s and %s %s", p->certificate, p->key, !r->changed ? "are these files already" :
 		    a->dry_run ? "would be replaced (dry run: nothing was changed)" : "are in place");
 	return code;
+}
+
+/* Has the daemon load it, and hears what came of that. */
+static int
+order(const struct admin *a)
+{
+	struct ipc_control_done d;
+	uint8_t data[16];
+	struct wire_out w;
+	int code;
+
+	wire_out_init(&w, data, sizeof(data));
+	ipc_put_empty(&w, IPC_CONTROL_RELOAD);
+	if ((code = control_order(a, &w, IPC_CONTROL_RELOAD_ANSWER, &d)) != EX_OK)
+		return code;
+	return d.code == EX_OK ? EX_OK : out_fail(d.code, "configuration", "%s", d.reason);
 }
 
 static int
@@ -332,16 +354,16 @@ tell(const struct admin *a, const struct renewal *r)
 {
 	bool running;
 	struct json j;
-	pid_t pid = 0;
+	pid_t pid;
+	int code;
 
 	running = process_find_master(a, &pid);
 	if (!running && r->cert == NULL) {
 		out_fix("posternd%s%s", a->in.root[0] != 0 ? " --root " : "", a->in.root);
 		return out_fail(EX_UNAVAILABLE, "not_running", "posternd does not run, so there is nothing to reload");
 	}
-	if (running && !a->dry_run && kill(pid, SIGHUP) != 0)
-		return out_fail(errno == EPERM ? EX_NOPERM : EX_OSERR, errno == EPERM ? "not_allowed" : "system",
-		    "posternd (pid %d): %s", (int)pid, err_text(ERR_SYSTEM));
+	if (running && !a->dry_run && (code = order(a)) != EX_OK)
+		return code;
 	if (out_is_json()) {
 		json_begin(&j);
 		json_put_bool(&j, "changed", r->changed);
@@ -350,8 +372,7 @@ tell(const struct admin *a, const struct renewal *r)
 		json_end(&j, stdout);
 	}
 	if (running)
-		out_say("posternd (pid %d) %s", (int)pid, a->dry_run ? "would be told to reload" :
-		    "was told to reload; its log says what came of it");
+		out_say("posternd %s", a->dry_run ? "would be told to reload" : "serves new sessions with these certificates");
 	else
 		out_say("posternd does not run: it will find the certificate when it starts");
 	return EX_OK;

@@ -110,6 +110,7 @@ next_record(struct import *im, char **text, unsigned *line, char **fields, size_
 		return 0;
 	for (;;) {
 		bool quoted = *p == '"';
+		unsigned first = *line;
 		char *to;
 
 		if (*n == FIELDS_MAX)
@@ -124,7 +125,7 @@ next_record(struct import *im, char **text, unsigned *line, char **fields, size_
 			*to++ = *p++;
 		}
 		if (quoted && *p++ != '"')
-			return fail(im, *line, "a quoted field ends nowhere");
+			return fail(im, first, "a quoted field ends nowhere");
 		if (*p == ',') {
 			*to = 0;
 			p++;

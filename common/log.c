@@ -76,8 +76,9 @@ log_open_syslog(void)
 	if (syslog_fd < 0)
 		syslog_fd = connect_syslog();
 	if (syslog_fd < 0)
-		log_event(LOG_LEVEL_WARNING, 0, "log.syslog_missing", "socket", SYSLOG_SOCKET, "reason", strerror(errno),
-		    "fix", "start a syslog daemon, or set log.target stderr; standard error is used meanwhile", NULL);
+		log_event(LOG_LEVEL_WARNING, 0, "log.syslog_missing", "socket", SYSLOG_SOCKET,
+		    "reason", strerror(errno), "fix", "start a syslog daemon, or set log.target stderr",
+		    "meanwhile", "standard error is used", NULL);
 }
 
 /* One datagram, as syslog(3) makes it. False when the line was not taken. */

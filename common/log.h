@@ -28,8 +28,8 @@ void	log_open(const char *name, enum log_level lowest);
 void	log_configure(enum log_level lowest, enum log_format format);
 
 /*
- * From here on lines go to syslog(3)'s socket, with facility mail; while a program still may open files, and once. Nothing ever
- * waits for it: a line that it does not take at once goes to standard error.
+ * From here on lines go to syslog(3)'s socket, with facility mail; while a program still may open files, and once.
+ * Nothing ever waits for it: a line that it does not take at once goes to standard error.
  */
 void	log_open_syslog(void);
 
@@ -46,8 +46,8 @@ void	log_event(enum log_level level, uint64_t session, const char *event, ...) _
 #define log_error(event, ...)	log_event(LOG_LEVEL_ERROR, 0, event, __VA_ARGS__)
 #define log_info(event, ...)	log_event(LOG_LEVEL_INFO, 0, event, __VA_ARGS__)
 
-/* For programs that are starting: "NAME: message" on standard error (and an event in syslog, if that is open), then exit(code), a
- * sysexits(3) number. */
+/* For programs that are starting: "NAME: message" on standard error (and an event in syslog, if that is open), then
+ * exit(code), a sysexits(3) number. */
 void	log_fatal(int code, const char *fmt, ...) __attribute__((noreturn, format(printf, 2, 3)));
 
 #endif

@@ -1,10 +1,10 @@
 #!/bin/sh
-# What Postern needs of Debian's packages: etc/deps.sh build|run|check|deb|check-deb|bench installs what is missing when root, else names the
-# line to type. Nothing is downloaded, not even a package list, when all is there.
+# What Postern needs of Debian's packages: etc/deps.sh build|run|check|deb|check-deb|bench installs what is missing when
+# root, else names the line to type. Nothing is downloaded, not even a package list, when all is there.
 
 build="gcc libc6-dev make libssl-dev libsqlite3-dev libcrypt-dev libseccomp-dev libinih-dev"
 run="$build curl openssl"
-check="$run libcmocka-dev binutils mandoc msmtp procps python3 sqlite3 strace swaks libnet-ssleay-perl util-linux"
+check="$run libcmocka-dev binutils dpkg-dev mandoc msmtp procps python3 sqlite3 strace swaks libnet-ssleay-perl util-linux"
 short="$run python3"
 bench="$short postfix dovecot-core"
 deb="$build binutils dpkg-dev"

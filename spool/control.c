@@ -252,17 +252,37 @@ check_peer(const struct spooler *sp, int fd, uid_t *uid)
 	return peer.uid == 0 || peer.uid == sp->service.ids.spool_uid ? ERR_OK : ERR_DENIED;
 }
 
+/* Room for one more: the oldest that has no change under way goes, and may come again. False: all are at work. */
+static bool
+make_room(struct spooler *sp)
+{
+	struct control_client *oldest = NULL;
+
+	if (sp->control.nclients < CLIENTS_MAX)
+		return true;
+	for (struct control_client *c = sp->control.clients; c != NULL; c = c->next)
+		if (!c->is_working)
+			oldest = c;
+	if (oldest != NULL)
+		hang_up(oldest);
+	return oldest != NULL;
+}
+
 static void
 begin(struct spooler *sp, int fd)
 {
-	struct control_client *c = sp->control.nclients < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	struct control_client *c;
 	uid_t uid = 0;
 	char text[21];
 
-	if (c == NULL || check_peer(sp, fd, &uid) != ERR_OK) {
+	if (check_peer(sp, fd, &uid) != ERR_OK) {
 		log_event(LOG_LEVEL_WARNING, 0, "admin.refused", "uid", str_put_u64(text, uid), "reason",
-		    c == NULL ? "too many connections" : "neither root nor the spool's owner", NULL);
-		free(c);
+		    "neither root nor the spool's owner", NULL);
+		io_close(&fd);
+		return;
+	}
+	if (!make_room(sp) || (c = calloc(1, sizeof(*c))) == NULL) {
+		log_event(LOG_LEVEL_WARNING, 0, "admin.refused", "uid", str_put_u64(text, uid), "reason", "too many connections", NULL);
 		io_close(&fd);
 		return;
 	}

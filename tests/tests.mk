@@ -36,6 +36,7 @@ deb-file:
 
 check-deb:
 	@sh etc/deps.sh check-deb
+	@$(MAKE) --no-print-directory -s -j2 B='$(OWN_B)' all
 	@B='$(OWN_B)' python3 tests/pack/test_deb.py
 
 bench:

@@ -4,8 +4,8 @@
 #include "netaddr.h"
 
 /*
- * Socket activation, sd_listen_fds(3)'s protocol: listening sockets that the service manager has opened. They stay open as long
- * as the master lives, whatever a reload does with the listeners.
+ * Socket activation, sd_listen_fds(3)'s protocol: listening sockets that the service manager has opened. They stay open
+ * as long as the master lives, whatever a reload does with the listeners.
  */
 
 /* Takes note of the sockets and takes the variables out of the environment. Before any descriptor is opened. */

@@ -251,6 +251,7 @@ serve(struct master *m)
 			wait = look;
 		if ((look = notify_tick(now)) >= 0 && (wait < 0 || look < wait))
 			wait = look;
+		reload_continue(m);
 		pool_fill(m);
 		/* While a service is being started again clients wait in the kernel; if that lasts, they are told. */
 		if (down && now - m->services.down_since_ms < DOWN_WORD_MS)

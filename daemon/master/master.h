@@ -72,6 +72,8 @@ int	setup_fit_limits(struct setup *s, char *why, size_t size);
 
 /* HUP: checks everything new, then switches; on any failure the old state stays and the log says why. */
 void	reload_begin(struct master *m);
+/* Begins the reload that HUP asked for during another; called every round. */
+void	reload_continue(struct master *m);
 /* For changed files of certificates and keys: the same, with the configuration that is in force. */
 void	reload_certificates(struct master *m);
 /* The new keys process is ready (its digest checked), or has failed for this reason. */

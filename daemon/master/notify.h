@@ -4,8 +4,8 @@
 #include <stdint.h>
 
 /*
- * sd_notify(3)'s protocol without its library. Without NOTIFY_SOCKET every call does nothing; none ever waits. open takes the
- * variables out of the environment.
+ * sd_notify(3)'s protocol without its library. Without NOTIFY_SOCKET every call does nothing; none ever waits. open
+ * takes the variables out of the environment.
  */
 void	notify_open(void);
 void	notify_ready(const char *status);

@@ -32,7 +32,13 @@ finish(struct master *m, const char *status)
 {
 	m->reloading = false;
 	notify_ready(status);
-	if (m->reload_again && !m->stopping) {
+}
+
+/* Not from finish(): what called that may still be at work on what has ended. */
+void
+reload_continue(struct master *m)
+{
+	if (m->reload_again && !m->reloading) {
 		m->reload_again = false;
 		reload_begin(m);
 	}

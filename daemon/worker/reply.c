@@ -39,7 +39,7 @@ static const struct reply replies[REPLY_COUNT] = {
 	[REPLY_TIMEOUT] = { { 421, { 4, 4, 2 }, "Timeout waiting for data from client" }, SAME, CLOSES,
 	    "no command, or no data inside a message, for the time allowed" },
 	[REPLY_SHUTDOWN] = { { 421, { 4, 3, 2 }, "$ Service not available, closing transmission channel" }, SAME,
-	    CLOSES | ARGUMENT, "the service is being stopped or restarted" },
+	    CLOSES | ARGUMENT, "the service is stopped, restarted or paused, or an administrator has ended the session" },
 	[REPLY_TOO_MANY_FROM_ADDRESS] = { { 421, { 4, 7, 0 },
 	    "$ Service not available, closing transmission channel: too many sessions from your address" }, SAME,
 	    CLOSES | ARGUMENT, "more sessions from one address than limits.sessions_per_address" },

@@ -294,8 +294,10 @@ tls_prepare(struct tls_shared **shared, const struct tls_file *files, size_t n, 
 		tls_release(s);
 		return err;
 	}
-	SSL_CTX_set_tlsext_servername_callback(s->entries[0].ctx, choose);
-	SSL_CTX_set_tlsext_servername_arg(s->entries[0].ctx, s);
+	if (n > 1) {
+		SSL_CTX_set_tlsext_servername_callback(s->entries[0].ctx, choose);
+		SSL_CTX_set_tlsext_servername_arg(s->entries[0].ctx, s);
+	}
 	*shared = s;
 	return ERR_OK;
 }

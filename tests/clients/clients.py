@@ -40,7 +40,7 @@ class Clients(postern.Case):
         if shutil.which(command) is None:
             self.skipTest('%s is not installed' % command)
 
-    def tool(self, *command, input=None, env=None, timeout=60, cwd=None):
+    def tool(self, *command, input=None, env=None, timeout=20, cwd=None):
         """A command that must succeed; what it said."""
         self.need(command[0])
         done = subprocess.run(command, input=input, stdin=None if input is not None else subprocess.DEVNULL,

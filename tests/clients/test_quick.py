@@ -24,7 +24,8 @@ my @login = $mechanism ? (Authen::SASL->new(mechanism => $mechanism, callback =>
 $s->auth(@login) or die 'auth: ' . $s->message;
 $s->mail($user) or die 'mail: ' . $s->message;
 $s->to($rcpt) or die 'to: ' . $s->message;
-open my $f, '<:raw', $file or die; local $/; my $data = <$f>;
+open my $f, "<:raw", $file or die;
+my $data = do { local $/; <$f> };
 $s->data($data) or die 'data: ' . $s->message;
 print $s->message;
 $s->quit;

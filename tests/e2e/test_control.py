@@ -369,14 +369,26 @@ class Control(postern.Case):
                 pass
             self.assertEqual(answers, 64)
 
-    def test_many_sessions_are_all_listed(self):
-        clients = [postern.Client(('127.0.0.1', self.instance.port('plain'))) for _ in range(120)]
+    def test_many_sessions_and_a_client_that_does_not_read(self):
+        n = 40 if IS_SAN else 140
+        sources = ['127.0.0.%d' % k for k in (1, 2, 3)]
+        clients = [postern.Client(('127.0.0.1', self.instance.port('plain')), source=source) for source in sources for _ in range(n)]
         try:
             for c in clients:
                 c.expect(220)
-            rows = self.sessions()
-            self.assertEqual(len(rows), 120)
-            self.assertEqual({r['peer'] for r in rows}, {'127.0.0.1:%d' % c.sock.getsockname()[1] for c in clients})
+            peers = {'%s:%d' % c.sock.getsockname() for c in clients}
+            with self.connect() as slow:	# more rows than its socket holds
+                slow.send(empty(SESSIONS))
+                self.mail_works()
+                rows = self.sessions()
+                self.assertEqual({r['peer'] for r in rows} & peers, peers)
+                self.assertEqual(len(self.sessions('--peer', '127.0.0.2')), n)
+                got = 0
+                while slow.recv(65536)[2:10] != bytes(8):
+                    got += 1
+                self.assertGreaterEqual(got, len(clients))
+                slow.send(empty(STATUS))
+                self.assertEqual(slow.recv(65536)[:2], empty(STATUS + 1), 'and then the next question')
         finally:
             for c in clients:
                 c.close()

@@ -3,6 +3,7 @@
 smtpadm prints for shells and mail programs."""
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -87,6 +88,32 @@ class Queue(Case):
         self.assertEqual(self.ids(), [])
         self.assertEqual(self.instance.run('queue', 'remove', '--all').returncode, 0)	# as with list
         self.submit(1)	# it goes on
+
+    def at_a_terminal(self, answer, *args):
+        """Exit code and what stood on the screen."""
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execv(program('smtpadm'), ['smtpadm', '--root', self.instance.root, *args])
+        os.write(fd, answer)
+        text = b''
+        try:
+            while data := os.read(fd, 4096):
+                text += data
+        except OSError:	# its end
+            pass
+        os.close(fd)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), text.decode()
+
+    def test_asks_on_a_terminal(self):
+        self.submit(5)
+        code, text = self.at_a_terminal(b'n\n', 'queue', 'remove', '--all')
+        self.assertEqual(code, 1, text)
+        self.assertIn('5 messages are to be removed for good', text)
+        self.assertEqual(len(self.ids()), 5)
+        self.assertEqual(self.at_a_terminal(b'\n', 'queue', 'remove', self.ids()[0])[0], 1)	# one, too
+        code, text = self.at_a_terminal(b'y\n', 'queue', 'remove', '--all')
+        self.assertEqual(code, 0, text)
+        self.assertEqual(self.ids(), [])
 
     def test_remove_stopped(self):
         self.submit(70)

@@ -1,134 +1,19 @@
 #!/usr/bin/env python3
-"""Certificates: several by server name, renewed while the service runs, shown, checked and replaced by smtpadm."""
+"""Certificates: several by server name, shown and checked by smtpadm; what a service without keys says."""
 import datetime
 import json
 import os
 import shutil
 import signal
 import ssl
-import subprocess
 import sys
-import tempfile
 import time
-import unittest
 
 sys.dont_write_bytecode = True
 import postern  # noqa: E402
 from admin import Admin  # noqa: E402
-from postern import ALICE, HOST, PASSWORD, SLOW, Client, main, message, openssl, wait_for  # noqa: E402
-
-WATCH = {'tls.watch_interval': '200ms'}
-PAUSE = 1.5 * SLOW	# much longer than it takes to see and settle a change
-
-
-class Authority:
-    """A folder with an authority of its own, which makes certificates as fast as they are wanted."""
-
-    def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix='postern-ca-')
-        os.chmod(self.folder, 0o755)
-        self.number = 0
-        self.root = self.path('root.pem')
-        openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout',
-                self.path('root-key.pem'), '-out', self.root, '-days', '30', '-subj', '/CN=Test Authority',
-                '-addext', 'keyUsage=critical,keyCertSign')
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def close(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def make(self, *names, kind='ec', days=30, whole=True):
-        """(chain file, key file)"""
-        self.number += 1
-        cert, key, request, extensions = (self.path('%d-%s' % (self.number, part)) for part in
-                                          ('cert.pem', 'key.pem', 'request', 'extensions'))
-        new = ['rsa:2048'] if kind == 'rsa' else ['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
-        openssl('req', '-new', '-newkey', *new, '-nodes', '-keyout', key, '-out', request, '-subj', '/CN=' + names[0])
-        with open(extensions, 'w') as f:
-            f.write('subjectAltName=%s\nbasicConstraints=CA:FALSE\n' % ','.join('DNS:' + n for n in names))
-        openssl('x509', '-req', '-in', request, '-CA', self.root, '-CAkey', self.path('root-key.pem'), '-set_serial',
-                str(1000 + self.number), '-days', str(days), '-extfile', extensions, '-out', cert)
-        if whole:
-            with open(self.root) as f, open(cert, 'a') as to:
-                to.write(f.read())
-        os.chmod(key, 0o600)
-        return cert, key
-
-
-def der(path):
-    """The first certificate of a file."""
-    with open(path) as f:
-        text = f.read()
-    end = '-----END CERTIFICATE-----\n'
-    return ssl.PEM_cert_to_DER_cert(text[:text.index(end) + len(end)])
-
-
-def replace(source, to, mode=0o644):
-    """As an installer does: beside it, then over it."""
-    shutil.copyfile(source, to + '.new')
-    os.chmod(to + '.new', mode)
-    os.rename(to + '.new', to)
-
-
-class Case(unittest.TestCase):
-    settings = WATCH
-    start = True
-
-    @classmethod
-    def setUpClass(cls):
-        cls.ca = Authority()
-        cls.first = cls.ca.make(HOST)
-        cls.instance = None
-        try:
-            cls.instance = postern.Instance(settings=cls.settings, certificate=cls.first, start=cls.start)
-        except BaseException:
-            cls.ca.close()
-            raise
-
-    @classmethod
-    def tearDownClass(cls):
-        try:
-            if cls.instance is not None:
-                cls.instance.close()
-        finally:
-            cls.ca.close()
-
-    def tls(self, *parts):
-        return os.path.join(self.instance.root, 'tls', *parts)
-
-    def connect(self, name=None, kind='submissions', version=None, sigalgs=None):
-        """A Client under TLS that asks for this name."""
-        context = ssl.create_default_context(cafile=self.ca.root)
-        context.check_hostname = False
-        if version:
-            context.minimum_version = context.maximum_version = version
-        if sigalgs:
-            context.set_ciphers(sigalgs)
-        c = Client(('127.0.0.1', self.instance.port(kind)))
-        try:
-            if kind == 'submission':
-                c.expect(220)
-                c.ehlo()
-                c.command('STARTTLS', 220)
-            c.sock = context.wrap_socket(c.sock, server_hostname=name)
-            if kind == 'submissions':
-                c.expect(220)
-            c.ehlo()
-        except BaseException:
-            c.close()
-            raise
-        return c
-
-    def served(self, *args, **more):
-        with self.connect(*args, **more) as c:
-            return c.sock.getpeercert(True)
-
-    def wait_served(self, path, seconds=8, **more):
-        """Until new sessions get the certificate of this file."""
-        wanted = der(path)
-        self.assertTrue(wait_for(lambda: self.served(HOST, **more) == wanted, seconds, 0.1), 'it is never served')
+from postern import ALICE, HOST, Client, main, message, wait_for  # noqa: E402
+from tls import Case, der, replace  # noqa: E402
 
 
 class ServerNames(Case):
@@ -210,158 +95,6 @@ class ServerNames(Case):
         finally:
             os.rename(path + '.keep', path)
         i.adm('tls', 'check')
-
-
-class Renewal(Case):
-    """The files change, and new sessions get the new certificate without a signal; running ones go on."""
-
-    def setUp(self):
-        self.paths = self.tls('certificate.pem'), self.tls('key.pem')
-        self.rejected = self.instance.log().count('certificate.rejected')
-        self.running = self.connect(HOST)
-        self.running.login()
-        self.before = self.served(HOST)
-
-    def tearDown(self):
-        with self.running as c:
-            c.submit(message('a session that saw two certificates'))
-            self.assertEqual(c.sock.getpeercert(True), self.before)
-        self.instance.adm('tls', 'check')
-
-    def test_certificate_first(self):
-        new = self.ca.make(HOST)
-        replace(new[0], self.paths[0])
-        time.sleep(PAUSE)
-        self.assertEqual(self.served(HOST), self.before, 'half a pair harms nobody')
-        replace(new[1], self.paths[1], 0o600)
-        self.wait_served(new[0])
-        self.wait_served(new[0], kind='submission')
-        self.assertLessEqual(self.instance.log().count('certificate.rejected') - self.rejected, 1, 'logged once')
-
-    def test_key_first(self):
-        new = self.ca.make(HOST, kind='rsa')
-        replace(new[1], self.paths[1], 0o600)
-        time.sleep(PAUSE)
-        self.assertEqual(self.served(HOST), self.before)
-        replace(new[0], self.paths[0])
-        self.wait_served(new[0])
-        self.assertLessEqual(self.instance.log().count('certificate.rejected') - self.rejected, 1, 'logged once')
-
-    def test_written_slowly_in_place(self):
-        """Not how one should do it, but harmless."""
-        new = self.ca.make(HOST)
-        for source, path in zip(new, self.paths):
-            with open(source, 'rb') as f:
-                data = f.read()
-            with open(path, 'r+b') as to:
-                to.truncate(0)
-                for at in range(0, len(data), 200):
-                    to.write(data[at:at + 200])
-                    to.flush()
-                    time.sleep(0.05)
-            self.assertIn(self.served(HOST), (self.before, der(new[0])))
-        self.wait_served(new[0])
-
-    def test_files_gone_and_back(self):
-        for path in self.paths:
-            os.rename(path, path + '.away')
-        time.sleep(PAUSE)
-        self.assertEqual(self.served(HOST), self.before)
-        for path in self.paths:
-            os.rename(path + '.away', path)
-        time.sleep(PAUSE)
-        self.assertEqual(self.served(HOST), self.before)
-
-    def test_mode_of_the_key(self):
-        new = self.ca.make(HOST)
-        replace(new[0], self.paths[0])
-        replace(new[1], self.paths[1], 0o644)
-        time.sleep(PAUSE)
-        self.assertEqual(self.served(HOST), self.before)
-        self.assertRegex(self.instance.log(), r'certificate\.rejected.*chmod 600')
-        self.assertEqual(self.instance.run('tls', 'check').returncode, 78)
-        os.chmod(self.paths[1], 0o600)
-        self.wait_served(new[0])
-
-    def test_smtpadm_replaces_it(self):
-        i, new = self.instance, self.ca.make(HOST)
-        snapshot = [open(p, 'rb').read() for p in self.paths]
-        out = i.adm_json('-n', 'tls', 'reload', '--cert', new[0], '--key', new[1])
-        self.assertEqual((out[0]['changed'], out[0]['reloaded'], out[0]['dry_run']), (True, False, True))
-        self.assertEqual([open(p, 'rb').read() for p in self.paths], snapshot)
-        # As certbot has it: both are links.
-        live = self.ca.path('live')
-        os.makedirs(live, exist_ok=True)
-        links = [os.path.join(live, n) for n in ('fullchain.pem', 'privkey.pem')]
-        for source, link in zip(new, links):
-            if os.path.lexists(link):
-                os.unlink(link)
-            os.symlink(source, link)
-        out = i.adm_json('tls', 'reload', '--cert', links[0], '--key', links[1])
-        self.assertEqual((out[0]['v'], out[0]['changed'], out[0]['reloaded']), (1, True, True))
-        self.wait_served(new[0])
-        self.assertEqual(os.stat(self.paths[1]).st_mode & 0o7777, 0o600)
-        self.assertEqual([open(p + '.old', 'rb').read() for p in self.paths], snapshot)
-        out = i.adm_json('tls', 'reload', '--cert', links[0], '--key', links[1])
-        self.assertFalse(out[0]['changed'])
-
-    def test_smtpadm_refuses(self):
-        i, a, b = self.instance, self.ca.make(HOST), self.ca.make(HOST)
-        snapshot = [open(p, 'rb').read() for p in self.paths]
-        for code, *args in ((65, '--cert', a[0], '--key', b[1]), (64, '--cert', a[0]), (64, 'name'),
-                            (66, '--cert', '/nowhere', '--key', a[1]), (65, '--cert', a[1], '--key', a[1]),
-                            (67, 'name', '--cert', a[0], '--key', a[1])):
-            done = i.run('tls', 'reload', *args)
-            self.assertEqual(done.returncode, code, done.stderr)
-            self.assertTrue(done.stderr)
-        self.assertEqual([open(p, 'rb').read() for p in self.paths], snapshot)
-
-    def test_reload_by_hand(self):
-        new = self.ca.make(HOST)
-        replace(new[0], self.paths[0])
-        replace(new[1], self.paths[1], 0o600)
-        self.assertTrue(self.instance.adm_json('tls', 'reload')[0]['reloaded'])
-        self.wait_served(new[0])
-
-
-class Links(Case):
-    """A certificate that is a link, as certbot's are, which a renewal points elsewhere."""
-
-    def test_links(self):
-        i, live = self.instance, self.ca.path('live')
-        os.makedirs(live)
-        pairs = [self.ca.make(HOST) for _ in range(2)]
-        os.symlink(pairs[0][0], os.path.join(live, 'fullchain.pem'))
-        shutil.copy2(pairs[0][1], os.path.join(live, 'key.pem'))
-        i.set(tls__certificate=os.path.join(live, 'fullchain.pem'), tls__key=os.path.join(live, 'key.pem'))
-        i.adm('config', 'check')
-        i.signal(signal.SIGHUP)
-        self.wait_served(pairs[0][0])
-        with self.connect(HOST) as c:
-            c.login()
-            replace(pairs[1][1], os.path.join(live, 'key.pem'), 0o600)
-            os.symlink(pairs[1][0], os.path.join(live, 'new'))
-            os.rename(os.path.join(live, 'new'), os.path.join(live, 'fullchain.pem'))
-            self.wait_served(pairs[1][0])
-            c.submit(message('through a renewal'))
-        # Nothing is copied over a link: it is not smtpadm's.
-        more = self.ca.make(HOST)
-        done = i.run('tls', 'reload', '--cert', more[0], '--key', more[1])
-        self.assertEqual(done.returncode, 78, done.stderr)
-        self.assertTrue(os.path.islink(os.path.join(live, 'fullchain.pem')))
-
-
-class NotWatched(Case):
-    settings = {'tls.watch_interval': '200ms', 'tls.watch': 'off'}
-
-    def test_only_on_demand(self):
-        new = self.ca.make(HOST)
-        replace(new[0], self.tls('certificate.pem'))
-        replace(new[1], self.tls('key.pem'), 0o600)
-        time.sleep(PAUSE)
-        self.assertEqual(self.served(HOST), der(self.first[0]))
-        self.instance.signal(signal.SIGHUP)
-        self.wait_served(new[0])
 
 
 class KeysLost(Case):
@@ -472,6 +205,53 @@ class Expiry(Case):
         self.put(30)
         out = self.instance.adm('tls', 'check')
         self.assertIn('in order', out)
+
+    def test_named_pair_is_missing(self):
+        """It is refused at start, and the setting that names it is said."""
+        i = self.instance
+        self.put(30)
+        i.adm('config', 'set', 'certificate.extra.certificate', 'tls/extra.pem')
+        try:
+            code, text = i.refusal()
+            self.assertIn(code, (66, 78))
+            self.assertIn('certificate.extra.certificate', text)
+            self.assertEqual(i.run('tls', 'check').returncode, 78)
+            pair = self.ca.make('extra.example.org')
+            i.adm('tls', 'reload', 'extra', '--cert', pair[0], '--key', pair[1])
+            shutil.copyfile(self.first[1], self.tls('extra-key.pem'))
+            code, text = i.refusal()
+            self.assertEqual(code, 78)
+            self.assertIn('certificate.extra.key', text)
+            i.adm('tls', 'reload', 'extra', '--cert', pair[0], '--key', pair[1])
+            i.start()
+            self.assertEqual(self.served('extra.example.org'), der(pair[0]))
+            i.stop()
+        finally:
+            path = os.path.join(i.root, 'postern.conf')
+            with open(path) as f:
+                text = f.read()
+            with open(path, 'w') as f:
+                f.write(text.replace('[certificate extra]\ncertificate = tls/extra.pem\n', ''))
+
+    def test_two_hangups_at_once(self):
+        """A HUP that comes while another is worked on is not lost."""
+        i = self.instance
+        self.put(30)
+        i.start()
+        before = i.log().count('event=config.loaded')
+        i.set(limits__recipients=7)
+        i.signal(signal.SIGHUP)
+        time.sleep(0.02)
+        i.set(limits__recipients=8)
+        i.signal(signal.SIGHUP)
+        self.assertTrue(wait_for(lambda: i.log().count('event=config.loaded') > before, 5))
+        self.assertTrue(wait_for(lambda: 'RCPTMAX=8' in self.limits(i), 5, 0.1))
+        i.stop()
+
+    @staticmethod
+    def limits(i):
+        with i.client('plain') as c:
+            return ' '.join(c.ehlo())
 
     def test_mismatch(self):
         self.put(30)

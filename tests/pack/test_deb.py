@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""The Debian package in a clean chroot: install with apt, set up, serve, remove, purge. `make check-deb` runs it, as root.
+"""The Debian package in a clean chroot: install, set up, serve, remove, purge. `make check-deb` runs it as root.
 
-The chroot is a copy of one that debootstrap makes once, in /var/tmp or POSTERN_DEBOOTSTRAP; its packages come from where
-this machine's apt takes them, or POSTERN_MIRROR. There is no systemd in it: posternd is started by hand, and clients come
-from outside, over loopback.
+The chroot is a copy of one that debootstrap makes once, in /tmp or POSTERN_DEBOOTSTRAP, from its usual mirror or
+POSTERN_MIRROR. There is no systemd in it: posternd is started by hand, and clients come from outside, over loopback.
 """
 import os
 import re
@@ -12,20 +11,22 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'e2e'))
-from postern import ALICE, HOST, IS_ROOT, PASSWORD, REPO, Instance, Process, free_ports, main, message, processes, wait_for  # noqa: E402
+HERE = os.path.dirname(os.path.abspath(__file__))
+os.environ.setdefault('POSTERN_BUILD', os.path.join(HERE, '..', '..', os.environ.get('B', 'build')))
+sys.path.insert(0, os.path.join(HERE, '..', 'e2e'))
+from postern import ALICE, HOST, IS_ROOT, PASSWORD, REPO, Instance, free_ports	# noqa: E402
+from postern import main, message, processes, wait_for	# noqa: E402
 
 SUITE = 'bookworm'
-BASE = os.environ.get('POSTERN_DEBOOTSTRAP') or os.path.join('/var/tmp', 'postern-debootstrap-' + SUITE)
-MIRROR = os.environ.get('POSTERN_MIRROR') or 'http://deb.debian.org/debian'
+BASE = os.environ.get('POSTERN_DEBOOTSTRAP') or '/tmp/postern-debootstrap-' + SUITE
+MIRROR = [os.environ['POSTERN_MIRROR']] if os.environ.get('POSTERN_MIRROR') else []
 USERS = {'posternd': 'root', 'worker': 'postern-smtp', 'postern-auth': 'postern-auth', 'postern-keys': 'postern-keys',
          'postern-spool': 'postern'}
 # What changes with every package.
 NOT_OURS = re.compile(r'/(var/lib/dpkg|var/lib/apt|var/lib/systemd|var/cache|var/log|root|tmp|proc|dev|sys)(/|$)|'
-                      r'/(run/adduser|etc/(ld\.so\.cache|passwd-|group-|shadow-|gshadow-|\.pwd\.lock|subuid-?|subgid-?))$')
+                      r'/(run/adduser|etc/(ld\.so\.cache|passwd-|group-|shadow-|gshadow-|\.pwd\.lock|sub[ug]id-?))$')
 
 
 def package():
@@ -33,8 +34,8 @@ def package():
     if os.environ.get('POSTERN_DEB'):
         return os.path.abspath(os.environ['POSTERN_DEB'])
     env = {k: v for k, v in os.environ.items() if k not in ('MAKEFLAGS', 'MAKELEVEL', 'MFLAGS', 'MAKEOVERRIDES')}
-    made = subprocess.run(['make', '-s', '--no-print-directory', 'deb', 'B=' + os.environ.get('B', 'build')], cwd=REPO, env=env,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
+    made = subprocess.run(['make', '-s', '--no-print-directory', 'deb', 'B=' + os.environ.get('B', 'build')], cwd=REPO,
+                          env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
     text = made.stdout.decode(errors='replace')
     if made.returncode != 0:
         raise AssertionError('make deb: ' + text)
@@ -48,9 +49,12 @@ class Package(unittest.TestCase):
         cls.deb = package()
         if not os.path.isdir(BASE):
             shutil.rmtree(BASE + '.new', ignore_errors=True)
-            subprocess.run(['debootstrap', '--variant=minbase', SUITE, BASE + '.new', MIRROR], check=True, timeout=1200,
-                           stdout=subprocess.DEVNULL)
+            subprocess.run(['debootstrap', '--variant=minbase', SUITE, BASE + '.new', *MIRROR], check=True,
+                           timeout=1200, stdout=subprocess.DEVNULL)
             os.rename(BASE + '.new', BASE)
+        st = os.lstat(BASE)
+        if st.st_uid != 0 or st.st_mode & 0o022:
+            raise AssertionError('%s does not belong to root alone: remove it' % BASE)
         cls.work = tempfile.mkdtemp(prefix='postern-deb-', dir=os.path.dirname(BASE))
         cls.root = os.path.join(cls.work, 'root')
         cls.daemon = None
@@ -84,9 +88,9 @@ class Package(unittest.TestCase):
         return code
 
     def inside(self, *argv, input='', code=0, timeout=300):
-        done = subprocess.run(['chroot', self.root, *argv], input=input.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=timeout, env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'DEBIAN_FRONTEND': 'noninteractive',
-                                                    'LC_ALL': 'C.UTF-8'})
+        env = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'DEBIAN_FRONTEND': 'noninteractive', 'LC_ALL': 'C.UTF-8'}
+        done = subprocess.run(['chroot', self.root, *argv], input=input.encode(), stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=timeout, env=env)
         text = done.stdout.decode(errors='replace')
         self.assertEqual(done.returncode, code, '%s: %s' % (' '.join(argv), text))
         return text
@@ -115,12 +119,13 @@ class Package(unittest.TestCase):
     def set_up(self):
         self.ports = dict(zip(('submission', 'submissions'), free_ports(2)))
         listen = [a for kind, port in self.ports.items() for a in ('--listen', '%s=127.0.0.1:%d' % (kind, port))]
-        self.inside('smtpadm', 'setup', '--hostname', HOST, '--account', ALICE, '--self-signed', '--password-stdin', *listen,
-                    input=PASSWORD)
+        self.inside('smtpadm', 'setup', '--hostname', HOST, '--account', ALICE, '--self-signed', '--password-stdin',
+                    *listen, input=PASSWORD)
 
     def start(self):
-        type(self).daemon = subprocess.Popen(['chroot', self.root, '/usr/sbin/posternd'], stdin=subprocess.DEVNULL,
-                                             stdout=subprocess.DEVNULL, stderr=open(os.path.join(self.work, 'log'), 'ab'))
+        with open(os.path.join(self.work, 'log'), 'ab') as log:
+            type(self).daemon = subprocess.Popen(['chroot', self.root, '/usr/sbin/posternd'], stdin=subprocess.DEVNULL,
+                                                 stdout=log, stderr=log)
         ok = wait_for(lambda: Instance.answers('submission', '127.0.0.1', self.ports['submission']), 15)
         with open(os.path.join(self.work, 'log'), errors='replace') as f:
             self.assertTrue(ok, f.read())
@@ -129,14 +134,17 @@ class Package(unittest.TestCase):
         with tempfile.NamedTemporaryFile() as f:
             f.write(message(kind))
             f.flush()
-            url = '%s://127.0.0.1:%d/client.example.org' % ('smtp' if kind == 'submission' else 'smtps', self.ports[kind])
-            subprocess.run(['curl', '-sS', '--fail', '--ssl-reqd', '--insecure', '--url', url, '--user', '%s:%s' % (ALICE, PASSWORD),
-                            '--mail-from', ALICE, '--mail-rcpt', 'bob@example.net', '--upload-file', f.name], check=True, timeout=60)
+            scheme = 'smtp' if kind == 'submission' else 'smtps'
+            url = '%s://127.0.0.1:%d/client.example.org' % (scheme, self.ports[kind])
+            subprocess.run(['curl', '-sS', '--fail', '--ssl-reqd', '--insecure', '--url', url,
+                            '--user', '%s:%s' % (ALICE, PASSWORD), '--mail-from', ALICE,
+                            '--mail-rcpt', 'bob@example.net', '--upload-file', f.name], check=True, timeout=60)
 
     def test_1_lintian(self):
         if not shutil.which('lintian'):
             self.skipTest('lintian is not installed')
-        done = subprocess.run(['lintian', '--fail-on', 'error', self.deb], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=300)
+        done = subprocess.run(['lintian', '--fail-on', 'error', self.deb], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, timeout=300)
         print(done.stdout.decode(errors='replace').strip())
         self.assertEqual(done.returncode, 0)
 
@@ -151,7 +159,7 @@ class Package(unittest.TestCase):
         self.set_up()
         self.start()
         mine = [p for p in processes() if p.pid == self.daemon.pid or p.parent == self.daemon.pid]
-        kinds = {'posternd' if p.pid == self.daemon.pid else p.name if p.name in USERS and p.name != 'posternd' else 'worker': p
+        kinds = {'posternd' if p.pid == self.daemon.pid else p.name if p.name.startswith('postern-') else 'worker': p
                  for p in mine}
         self.assertEqual(set(kinds), set(USERS))
         for kind, p in kinds.items():
@@ -206,5 +214,4 @@ class Package(unittest.TestCase):
 
 
 if __name__ == '__main__':
-    os.environ.setdefault('POSTERN_BUILD', os.path.join(REPO, os.environ.get('B', 'build')))
     main(1800)

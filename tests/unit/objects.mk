@@ -19,6 +19,8 @@ UNIT_LIBS_test_ipc_channel = -linih
 
 UNIT_test_registry = $(REGISTRY_O) $(COMMON_O)
 UNIT_LIBS_test_registry = -lsqlite3 -lcrypt -linih
+UNIT_test_registry_people = $(REGISTRY_O) $(COMMON_O)
+UNIT_LIBS_test_registry_people = -lsqlite3 -lcrypt -linih
 UNIT_test_password = $(REGISTRY_O) $(COMMON_O)
 UNIT_LIBS_test_password = -lsqlite3 -lcrypt -linih
 
@@ -47,7 +49,7 @@ UNIT_LIBS_test_auth_mail = -lsqlite3 -lcrypt -linih
 UNIT_test_auth_faults = tests/unit/auth_driver.o $(REGISTRY_O) $(IPC_O) $(COMMON_O)
 UNIT_LIBS_test_auth_faults = -lsqlite3 -lcrypt -linih
 $(B)/tests/unit/test_auth_login $(B)/tests/unit/test_auth_mail $(B)/tests/unit/test_auth_faults: | $(B)/postern-auth
-UNIT_test_auth_parts = auth/queue.o auth/counters.o auth/deadlines.o auth/remember.o $(COMMON_O)
+UNIT_test_auth_parts = auth/throttle.o auth/queue.o auth/counters.o auth/deadlines.o auth/remember.o $(COMMON_O)
 UNIT_LIBS_test_auth_parts = -lcrypto -linih
 
 SPOOL_FIXTURE_O = tests/unit/spool_fixture.o $(SPOOLLIB_O) $(IPC_O) $(COMMON_O)

@@ -2,6 +2,7 @@
  * The parts of postern-auth that know no socket: the fair queue, the slots of an account, moments to
  * come, remembered passwords.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "unit.h"
@@ -11,6 +12,7 @@
 #include "err.h"
 #include "queue.h"
 #include "remember.h"
+#include "throttle.h"
 
 static void
 init_job(struct queue_job *job, const char *client)
@@ -186,6 +188,89 @@ test_remember(void **state)
 	free(r);
 }
 
+static void
+init_known(struct queue_job *job, const char *client)
+{
+	init_job(job, client);
+	job->known = true;
+}
+
+/* Known clients have room and every second turn, however full the rest is. */
+static void
+test_queue_spares_known(void **state)
+{
+	struct queue_job *jobs = calloc(QUEUE_MAX + QUEUE_KNOWN_MAX + 1, sizeof(*jobs));
+	char client[32];
+	struct queue q;
+
+	(void)state;
+	queue_init(&q);
+	for (size_t i = 0; i < QUEUE_MAX; i++) {
+		snprintf(client, sizeof(client), "10.0.%zu.1:1", i % 250);
+		init_job(&jobs[i], client);
+		assert_int_equal(queue_put(&q, &jobs[i], false), ERR_OK);
+	}
+	for (size_t i = 0; i <= QUEUE_KNOWN_MAX; i++) {
+		snprintf(client, sizeof(client), "10.1.%zu.1:1", i);
+		init_known(&jobs[QUEUE_MAX + i], client);
+		assert_int_equal(queue_put(&q, &jobs[QUEUE_MAX + i], false), i < QUEUE_KNOWN_MAX ? ERR_OK : ERR_BUSY);
+	}
+	for (size_t i = 0; i < 2 * QUEUE_KNOWN_MAX; i++)
+		check_row(i, queue_take(&q)->known == (i % 2 == 0));
+	for (size_t i = QUEUE_KNOWN_MAX; i < QUEUE_MAX; i++)
+		check_row(i, !queue_take(&q)->known);
+	assert_null(queue_take(&q));
+	assert_int_equal(q.n + q.nknown, 0);
+	free(jobs);
+}
+
+static void
+test_throttle(void **state)
+{
+	const struct throttle_rule rule = { 4, 1000 };
+	struct netaddr a, near, far, own, other_own;
+	struct throttle *t;
+
+	(void)state;
+	assert_int_equal(throttle_open(&t), ERR_OK);
+	assert_int_equal(netaddr_parse(&a, "192.0.2.1:5"), ERR_OK);
+	assert_int_equal(netaddr_parse(&near, "192.0.2.200:6"), ERR_OK);
+	assert_int_equal(netaddr_parse(&far, "192.0.3.1:5"), ERR_OK);
+	assert_int_equal(netaddr_parse(&own, "127.0.0.1:5"), ERR_OK);
+	assert_int_equal(netaddr_parse(&other_own, "127.0.0.2:5"), ERR_OK);
+	assert_false(throttle_note_wrong(t, 0, &a, 100, &rule));
+	assert_int_equal(throttle_slowness(t, 0, &a, 100, &rule), 1);
+	assert_false(throttle_note_wrong(t, 0, &near, 200, &rule));
+	assert_int_equal(throttle_slowness(t, 0, &a, 200, &rule), 2);
+	assert_false(throttle_note_wrong(t, 0, &a, 300, &rule));
+	assert_int_equal(throttle_slowness(t, 0, &near, 300, &rule), 4);
+	assert_int_equal(throttle_wait(t, 0, &a, 300), 0);
+	assert_true(throttle_note_wrong(t, 0, &a, 400, &rule));
+	assert_int_equal(throttle_wait(t, 0, &near, 500), 900);
+	assert_int_equal(throttle_wait(t, 0, &far, 500), 0);
+	assert_int_equal(throttle_wait(t, 7, &a, 500), 0);	/* another account's entry */
+	assert_int_equal(throttle_wait(t, 0, &a, 1400), 0);
+	/* Those that are too old do not count. */
+	for (uint64_t now = 2000; now < 20000; now += 500)
+		assert_false(throttle_note_wrong(t, 0, &far, now, &rule));
+	for (size_t i = 0; i < 100; i++)
+		assert_false(throttle_note_wrong(t, 0, &a, 30000, &(struct throttle_rule){ 0, 1000 }));
+	/* Good ones, by account and network; loopback addresses are networks by themselves. */
+	throttle_note_good(t, 7, &own, 100);
+	assert_true(throttle_is_known(t, 7, &own));
+	assert_false(throttle_is_known(t, 7, &other_own));
+	assert_false(throttle_is_known(t, 8, &own));
+	/* However many come, it does not grow, and the latest are there. */
+	for (uint32_t i = 0; i < 100000; i++) {
+		struct netaddr one = { .family = 4, .octets = { 10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i } };
+
+		one.octets[0] = (uint8_t)(1 + i % 100);
+		throttle_note_good(t, i, &one, 50000 + i);
+		assert_true(throttle_is_known(t, i, &one));
+	}
+	free(t);
+}
+
 int
 main(void)
 {
@@ -195,6 +280,8 @@ main(void)
 		cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_remember),
+		cmocka_unit_test(test_queue_spares_known),
+		cmocka_unit_test(test_throttle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
