@@ -220,6 +220,8 @@ report(const struct setup *s)
 		out_print("\nNext: %sreload\n", out_program());
 	else if (in->root[0] != 0)
 		out_print("\nNext: posternd --root %s\n", in->root);
+	else if (access("/run/systemd/system", F_OK) == 0)
+		out_print("\nNext: systemctl enable --now postern\n");
 	else
 		out_print("\nNext: posternd\n");
 	if (s->account == ACCOUNT_NONE && s->is_fresh)

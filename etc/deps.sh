@@ -4,9 +4,11 @@
 
 build="gcc libc6-dev make libssl-dev libsqlite3-dev libcrypt-dev libseccomp-dev libinih-dev"
 run="$build curl openssl"
-check="$run libcmocka-dev binutils dpkg-dev mandoc msmtp procps python3 sqlite3 strace swaks libnet-ssleay-perl util-linux"
+check="$run libcmocka-dev binutils dpkg-dev mandoc msmtp procps python3 sqlite3 strace swaks libnet-ssleay-perl util-linux libauthen-sasl-perl libio-socket-ssl-perl s-nail"
 short="$run python3"
 bench="$short postfix dovecot-core"
+clients="$check git git-email libmailtools-perl libsasl2-modules postfix"
+command -v npm >/dev/null 2>&1 || clients="$clients nodejs npm"
 deb="$build binutils dpkg-dev"
 check_deb="$deb curl debootstrap lintian openssl python3"
 
@@ -16,10 +18,11 @@ run) wanted=$run ;;
 check) wanted=$check ;;
 short) wanted=$short ;;
 bench) wanted=$bench ;;
+clients) wanted=$clients ;;
 deb) wanted=$deb ;;
 check-deb) wanted=$check_deb ;;
 list) printf '%s\n' $check; exit 0 ;;
-*) echo "usage: etc/deps.sh build|run|check|short|bench|deb|check-deb|list" >&2; exit 64 ;;
+*) echo "usage: etc/deps.sh build|run|check|short|bench|clients|deb|check-deb|list" >&2; exit 64 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
@@ -46,15 +49,16 @@ fi
 echo "Installing$missing"
 log=$(mktemp)
 policy=
-# Packages of daemons start them at once; this is Debian's way to say no. The benchmark runs its own, elsewhere.
-if [ "$1" = bench ] && [ ! -e /usr/sbin/policy-rc.d ]; then
+# Packages of daemons start them at once; this is Debian's way to say no. Who needs one here runs his own, elsewhere.
+case "$wanted " in *" postfix "*) daemons=yes ;; *) daemons= ;; esac
+if [ -n "$daemons" ] && [ ! -e /usr/sbin/policy-rc.d ]; then
 	policy=/usr/sbin/policy-rc.d
 	printf '#!/bin/sh\nexit 101\n' >$policy
 	chmod 755 $policy
 fi
 trap 'rm -f "$log" $policy' EXIT
 trap 'exit 130' INT TERM
-if [ "$1" = bench ]; then
+if [ -n "$daemons" ]; then
 	echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections 2>/dev/null
 fi
 export DEBIAN_FRONTEND=noninteractive

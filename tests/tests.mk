@@ -11,6 +11,7 @@ help:
 	@echo 'make run          a private instance with two messages through it (DIR=folder keeps it)'
 	@echo 'make check        every test (SAN=1: with ASan and UBSan)'
 	@echo 'make unit layers headers     parts of it'
+	@echo 'make check-clients           every mail program that can be had here, each sending through an instance'
 	@echo 'make install      DESTDIR= PREFIX=/usr; make uninstall'
 	@echo 'make deb          a Debian package in the build folder; make check-deb tries it in a clean chroot (root)'
 	@echo 'make bench        messages a second and CPU beside Postfix and Dovecot (SHORT=1: a few seconds, Postern only)'
@@ -38,6 +39,12 @@ check-deb:
 	@sh etc/deps.sh check-deb
 	@$(MAKE) --no-print-directory -s -j2 B='$(OWN_B)' all
 	@B='$(OWN_B)' python3 tests/pack/test_deb.py
+
+check-clients:
+	@sh etc/deps.sh clients
+	@$(MAKE) --no-print-directory -s -j2 B='$(OWN_B)' all
+	@status=0; for t in tests/clients/test_*.py tests/e2e/test_clients.py; do \
+		echo "$$t"; POSTERN_BUILD='$(OWN_B)' python3 $$t || status=1; done; exit $$status
 
 bench:
 	@sh etc/deps.sh $(if $(SHORT),short,bench)
@@ -88,4 +95,4 @@ $(B)/%.h.alone: %.h $(HEADERS) | $$(@D)/.folder
 layers:
 	@sh tests/layers.sh '$(B)'
 
-.PHONY: help run check deb deb-file check-deb bench unit headers layers
+.PHONY: help run check check-clients deb deb-file check-deb bench unit headers layers

@@ -330,6 +330,7 @@ class UnitRights(Case):
         s.sendmail(ALICE, ['bob@example.net'], message())
         s.quit()
         self.assertEqual(len(self.instance.stored()), 2)
+        self.assertNotIn('level=error', self.instance.log())
 
 
 if __name__ == '__main__':

@@ -87,6 +87,9 @@ class Package(unittest.TestCase):
         code, cls.daemon = cls.daemon.returncode if cls.daemon is not None else None, None
         return code
 
+    def tearDown(self):
+        self.stop()
+
     def inside(self, *argv, input='', code=0, timeout=300):
         env = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'DEBIAN_FRONTEND': 'noninteractive', 'LC_ALL': 'C.UTF-8'}
         done = subprocess.run(['chroot', self.root, *argv], input=input.encode(), stdout=subprocess.PIPE,

@@ -2,6 +2,7 @@
  * The registry of version 2: a file of version 1 brought up to date, credentials that expire and are hashed anew, limits, names,
  * and networks that are refused.
  */
+#include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,7 +89,7 @@ static void
 make_version_1(void)
 {
 	static const char *const names[] = { "", "-wal", "-shm" };
-	char path[600];
+	char path[PATH_MAX + 8];
 	sqlite3 *db;
 
 	for (size_t i = 0; i < COUNT(names); i++) {
