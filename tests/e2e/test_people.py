@@ -36,7 +36,7 @@ class Running(postern.Case):
     @classmethod
     def options(cls):
         return {'accounts': (BOB,), 'settings': {'auth.failure_delay': '100ms', 'auth.remember': '0s', 'workers.crash_ban': '60s',
-                                                 'auth.throttle_after': 8, 'auth.throttle_time': '1h'}}
+                                                 'auth.throttle_after': 12, 'auth.throttle_time': '1h'}}
 
     def adm(self, *args, **more):
         return self.instance.adm(*args, **more)
@@ -147,15 +147,15 @@ class Running(postern.Case):
         """Guesses refuse their own network; others, and accounts that are at home there, go on."""
         who = self.person('grace@example.org')
         self.assertEqual(self.try_login(who, source='127.0.0.2'), 235)
-        codes = [self.try_login('nobody%d' % i, 'guess', '127.0.0.2') for i in range(10)]
-        self.assertEqual(codes, [535] * 8 + [450] * 2)
+        codes = [self.try_login('nobody%d' % i, 'guess', '127.0.0.2') for i in range(14)]
+        self.assertEqual(codes, [535] * 12 + [450] * 2)
         self.assertEqual(self.try_login(BOB, source='127.0.0.2'), 450)	# right, but not known there
         self.assertEqual(self.try_login(who, source='127.0.0.2'), 235)	# known there
         self.assertEqual(self.try_login(BOB, source='127.0.0.1'), 235)
         self.assertTrue(self.instance.logged(r'event=login.throttled network=127.0.0.2/32'))
         # A known account is not a way to guess on.
-        codes = [self.try_login(who, 'guess', '127.0.0.2') for _ in range(10)]
-        self.assertEqual(codes, [535] * 8 + [450] * 2)
+        codes = [self.try_login(who, 'guess', '127.0.0.2') for _ in range(14)]
+        self.assertEqual(codes, [535] * 12 + [450] * 2)
         # An admin's word spares the network.
         self.adm('ban', 'allow', '127.0.0.2')
         self.assertTrue(wait_for(lambda: self.try_login(BOB, source='127.0.0.2') == 235, 4, 0.2))
