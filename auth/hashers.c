@@ -65,6 +65,21 @@ hashers_start(struct hashers *h, size_t n, const struct sandbox *sandbox, uint32
 	return err;
 }
 
+/* The next job that a child must compute. Many sessions of one user may wait for the same password: one child's work is enough. */
+static struct hash_job *
+next_job(struct hashers *h)
+{
+	struct queue_job *waiting;
+
+	while ((waiting = queue_take(&h->queue)) != NULL) {
+		struct hash_job *job = (struct hash_job *)((char *)waiting - offsetof(struct hash_job, waiting));
+
+		if (job->settle == NULL || !job->settle(job))
+			return job;
+	}
+	return NULL;
+}
+
 /* Gives waiting jobs to idle children. */
 static void
 dispatch(struct hashers *h)
@@ -73,15 +88,13 @@ dispatch(struct hashers *h)
 
 	for (size_t i = 0; i < h->n; i++) {
 		struct hasher *one = &h->hashers[i];
-		struct queue_job *waiting;
 		struct ipc_hash question = { .job = ++h->next_number };
 		struct wire_out w;
 
 		if (one->watch.fd < 0 || one->busy)
 			continue;
-		if ((waiting = queue_take(&h->queue)) == NULL)
+		if ((one->job = next_job(h)) == NULL)
 			return;
-		one->job = (struct hash_job *)((char *)waiting - offsetof(struct hash_job, waiting));
 		one->job->hasher = one;
 		one->busy = true;
 		one->number = question.job;

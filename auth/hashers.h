@@ -20,6 +20,8 @@ struct hash_job {
 	const char		 *hash, *password;	/* hash "": a new one is to be made */
 	char			 *made;		/* room for that one, REGISTRY_HASH_MAX; else NULL */
 	size_t			  password_len;
+	/* Called when its turn has come, unless NULL: true when its owner has settled it without a child, and it is gone. */
+	bool			(*settle)(struct hash_job *job);
 	/* result: 1 matches, 0 does not, ERR_CLOSED: the child died of it. */
 	void			(*done)(struct hash_job *job, int result);
 	void			 *owner;

@@ -306,6 +306,38 @@ accept_login(struct session *s)
 	return ERR_OK;
 }
 
+/* Whether the password was found right lately, for one of the credentials: that one is the next then, else the first. */
+static bool
+is_remembered(struct session *s)
+{
+	struct login *l = s->login;
+
+	for (l->next = 0; l->next < l->ncredentials; l->next++) {
+		const struct registry_credential *c = &l->credentials[l->next];
+
+		if (remember_has(s->auth->remember, c->id, c->changed_us, l->password, l->job.password_len, io_now_ms()))
+			return true;
+	}
+	l->next = 0;
+	return false;
+}
+
+/* Many sessions of one user may wait with the same password; what a child has found for one of them serves all. */
+static bool
+settle(struct hash_job *job)
+{
+	struct session *s = job->owner;
+	size_t turn = s->login->next;
+
+	if (!is_remembered(s)) {
+		s->login->next = turn;
+		return false;
+	}
+	if (accept_login(s) != ERR_OK)
+		session_end(s);
+	return true;
+}
+
 /* Has the password compared with the credential whose turn it is, or with nobody's. */
 static int
 submit(struct session *s, bool again)
@@ -419,13 +451,9 @@ begin(struct session *s, const struct ipc_login *m)
 		return ERR_OK;
 	}
 	drop_expired(l);
-	for (l->next = 0; l->next < l->ncredentials; l->next++) {
-		const struct registry_credential *c = &l->credentials[l->next];
-
-		if (remember_has(a->remember, c->id, c->changed_us, l->password, l->job.password_len, l->started_ms))
-			return accept_login(s);
-	}
-	l->next = 0;
+	if (is_remembered(s))
+		return accept_login(s);
+	l->job.settle = settle;
 	l->job.password = l->password;
 	l->job.waiting.client = s->peer;
 	l->job.waiting.known = l->known;

@@ -7,9 +7,9 @@
 
 #include "netaddr.h"
 
-#define QUEUE_MAX 256		/* jobs of clients from networks that nobody knows */
-#define QUEUE_KNOWN_MAX 64	/* jobs of others, beside them */
-#define QUEUE_NETWORK_MAX 32	/* jobs of one network of clients */
+#define QUEUE_MAX 1024		/* jobs of clients from networks that nobody knows */
+#define QUEUE_KNOWN_MAX 250	/* jobs of others, beside them */
+#define QUEUE_NETWORK_MAX 128	/* jobs of one network of clients */
 
 struct queue_network;
 

@@ -44,20 +44,22 @@ test_queue_is_fair(void **state)
 	assert_int_equal(q.n, 0);
 }
 
+#define FLOOD (QUEUE_NETWORK_MAX + 8)	/* jobs of one network that asks too much */
+
 static void
 test_queue_is_bounded(void **state)
 {
-	struct queue_job *jobs = calloc(QUEUE_MAX + 40, sizeof(*jobs));
+	struct queue_job *jobs = calloc(QUEUE_MAX + FLOOD, sizeof(*jobs));
 	size_t accepted = 0;
 	struct queue q;
 
 	(void)state;
 	queue_init(&q);
-	for (size_t i = 0; i < 40; i++) {
+	for (size_t i = 0; i < FLOOD; i++) {
 		init_job(&jobs[i], "192.0.2.1:1");
 		check_row(i, queue_put(&q, &jobs[i], false) == (i < QUEUE_NETWORK_MAX ? ERR_OK : ERR_BUSY));
 	}
-	for (size_t i = 40; i < QUEUE_MAX + 40; i++) {
+	for (size_t i = FLOOD; i < QUEUE_MAX + FLOOD; i++) {
 		char client[32];
 
 		snprintf(client, sizeof(client), "10.0.%zu.1:1", i % 250);
@@ -67,11 +69,11 @@ test_queue_is_bounded(void **state)
 	assert_int_equal(accepted, QUEUE_MAX - QUEUE_NETWORK_MAX);
 	assert_int_equal(q.n, QUEUE_MAX);
 	/* One that was accepted before always finds room, in front. */
-	init_job(&jobs[39], "192.0.2.9:1");
-	assert_int_equal(queue_put(&q, &jobs[39], true), ERR_OK);
-	assert_ptr_equal(queue_take(&q), &jobs[39]);
-	queue_remove(&q, &jobs[39]);
-	for (size_t i = 0; i < QUEUE_MAX + 40; i++)
+	init_job(&jobs[FLOOD - 1], "192.0.2.9:1");
+	assert_int_equal(queue_put(&q, &jobs[FLOOD - 1], true), ERR_OK);
+	assert_ptr_equal(queue_take(&q), &jobs[FLOOD - 1]);
+	queue_remove(&q, &jobs[FLOOD - 1]);
+	for (size_t i = 0; i < QUEUE_MAX + FLOOD; i++)
 		queue_remove(&q, &jobs[i]);
 	assert_int_equal(q.n, 0);
 	assert_null(queue_take(&q));
