@@ -13,6 +13,7 @@ import sys
 import tempfile
 import unittest
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from clients import ALICE, HOST, PASSWORD, RCPT, TEXT, Clients, main, wait_for  # noqa: E402
 from postern import IS_ROOT, free_ports, message  # noqa: E402

@@ -7,6 +7,7 @@ import os
 import smtplib
 import sys
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from clients import ALICE, HOST, PASSWORD, RCPT, TEXT, Clients, main, wait_for  # noqa: E402
 from postern import message  # noqa: E402
