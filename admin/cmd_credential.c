@@ -132,6 +132,16 @@ check(const struct admin *a, const char *name, bool must_exist)
 }
 
 static int
+add(const struct admin *a, struct registry *r, uint64_t account, const char *name, const char *hash, uint64_t expires_us)
+{
+	int err = registry_add_credential(r, account, name, hash, expires_us);
+
+	if (err == ERR_OK && admin_has(a, OPT_DEVICE))
+		err = registry_set_device(r, account, name, true);
+	return err;
+}
+
+static int
 put(struct admin *a, bool is_new)
 {
 	struct registry_account account;
@@ -148,7 +158,7 @@ put(struct admin *a, bool is_new)
 		goto out;
 	if ((code = people_find(r, a->words[0], &account)) == EX_OK) {
 		if (is_new)
-			err = registry_add_credential(r, account.id, name, s.hash, expires_us);
+			err = add(a, r, account.id, name, s.hash, expires_us);
 		else if ((err = has_credential(r, account.id, name, &found)) == ERR_OK && !found)
 			err = ERR_NOTFOUND;
 		else if (err == ERR_OK && (err = registry_set_credential(r, account.id, name, s.hash)) == ERR_OK &&
@@ -211,7 +221,7 @@ list_one(const struct admin *a, const char *account, const struct registry_crede
 		return;
 	}
 	table_add(t, c->name);
-	table_add(t, c->kind == CREDENTIAL_MAIN ? "main" : "app");
+	table_add(t, c->kind == CREDENTIAL_MAIN ? "main" : c->device ? "device" : "app");
 	table_add(t, show_time(text, a->time, c->changed_us));
 	table_add(t, c->expires_us != 0 ? show_time(text, a->time, c->expires_us) : "never");
 	table_add(t, c->used_us != 0 ? show_time(text, a->time, c->used_us) : "never");

@@ -73,6 +73,7 @@ put_line(const struct registry_account *a, const struct registry_credential *c, 
 	put_field(c != NULL ? c->name : "", ',');
 	put_field(c != NULL ? c->hash : "", ',');
 	put_field(time, ',');
+	put_field(c != NULL && c->device ? "yes" : "", ',');
 	put_field(is_first ? senders : "", ',');
 	put_field(!is_first ? "" : a->disabled ? "disabled" : "enabled", ',');
 	put_number(is_first ? a->limits.sessions : 0, ',');
@@ -95,6 +96,7 @@ put_json(struct exporting *e, const struct registry_account *a, const struct reg
 		json_put_str(&j, "name", c[i].name);
 		json_put_str(&j, "hash", c[i].hash);
 		json_put_u64(&j, "expires_time", c[i].expires_us / 1000000);
+		json_put_bool(&j, "device", c[i].device);
 		json_close(&j, '}');
 	}
 	json_close(&j, ']');
@@ -135,7 +137,7 @@ cmd_account_export(struct admin *a)
 		return code;
 	buf_init(&e.senders, SENDERS_MAX);
 	if (!out_is_json())
-		printf("account,credential,hash,expires,senders,state,sessions,recipients,message_size\n");
+		printf("account,credential,hash,expires,device,senders,state,sessions,recipients,message_size\n");
 	if ((err = registry_walk_accounts(e.r, export_account, &e)) != ERR_OK)
 		code = people_fail(e.r, err, "accounts");
 	buf_free(&e.senders);

@@ -171,6 +171,8 @@ add_row(struct importing *in, const struct import_row *row)
 	in->credentials++;
 	err = registry_add_credential(in->r, id, row->credential[0] != 0 ? row->credential : "password", row->hash,
 	    row->expires_us);
+	if (err == ERR_OK && row->device)
+		err = registry_set_device(in->r, id, row->credential[0] != 0 ? row->credential : "password", true);
 	return err == ERR_OK ? EX_OK : fail_row(in, row, err);
 }
 

@@ -54,6 +54,7 @@ const struct option command_options[OPT_COUNT] = {
 	[OPT_REASON] = { "reason", 0, "TEXT", false, "why, for the log" },
 	[OPT_NAME] = { "name", 0, "NAME", false, "of the credential, such as phone" },
 	[OPT_EXPIRES] = { "expires", 0, "TIME", false, "it ends after 12h, 90d; never: not at all" },
+	[OPT_DEVICE] = { "device", 0, NULL, false, "for an old printer or scanner: bare LF in its messages becomes CRLF" },
 };
 
 #define PASSWORD_OPTIONS (OPT(STDIN) | OPT(GENERATE) | OPT(HASH_STDIN))
@@ -96,7 +97,7 @@ static const struct command commands[] = {
 	    "Adds all the accounts of a file, or none; - is standard input. --from passwd, dovecot or csv (the default)." },
 	{ "account", "export", cmd_account_export, 0, 0, 0, "",
 	    "All accounts with hashes, senders and limits, as CSV that import reads." },
-	{ "credential", "add", cmd_credential_add, 1, 1, PASSWORD_OPTIONS | OPT(NAME) | OPT(EXPIRES), "ACCOUNT --name NAME",
+	{ "credential", "add", cmd_credential_add, 1, 1, PASSWORD_OPTIONS | OPT(NAME) | OPT(EXPIRES) | OPT(DEVICE), "ACCOUNT --name NAME",
 	    "Gives an account one more password, for one program or device; made and printed once unless read." },
 	{ "credential", "list", cmd_credential_list, 1, 1, 0, "ACCOUNT",
 	    "The passwords of an account, and when and from where each was used last." },

@@ -166,6 +166,15 @@ read_time(struct import *im, struct import_row *row, const char *value)
 }
 
 static int
+read_device(struct import *im, struct import_row *row, const char *value)
+{
+	row->device = strcmp(value, "yes") == 0;
+	if (value[0] != 0 && !row->device && strcmp(value, "no") != 0)
+		return fail(im, row->line, "'%s' is no word for device: yes or no", value);
+	return ERR_OK;
+}
+
+static int
 take_field(struct import *im, struct import_row *row, const char *title, char *value)
 {
 	if (strcmp(title, "account") == 0)
@@ -180,6 +189,8 @@ take_field(struct import *im, struct import_row *row, const char *title, char *v
 		row->senders = value;
 	else if (strcmp(title, "expires") == 0)
 		return read_time(im, row, value);
+	else if (strcmp(title, "device") == 0)
+		return read_device(im, row, value);
 	else if (strcmp(title, "sessions") == 0)
 		return read_number(im, row, title, value, &row->limits.sessions);
 	else if (strcmp(title, "recipients") == 0)
@@ -188,7 +199,7 @@ take_field(struct import *im, struct import_row *row, const char *title, char *v
 		return read_number(im, row, title, value, &row->limits.message_size);
 	else if (strcmp(title, "state") != 0)
 		return fail(im, row->line,
-		    "'%s' is no title: account credential hash password expires senders state sessions recipients message_size", title);
+		    "'%s' is no title: account credential hash password expires device senders state sessions recipients message_size", title);
 	else if (value[0] != 0 && strcmp(value, "enabled") != 0 && strcmp(value, "disabled") != 0)
 		return fail(im, row->line, "'%s' is no state: enabled or disabled", value);
 	else

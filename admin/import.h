@@ -17,6 +17,7 @@ struct import_row {
 	char		*senders;		/* NULL: the file does not say; else patterns with blanks between */
 	bool		 disabled, has_limits;
 	uint64_t	 expires_us;
+	bool		 device;
 	struct registry_limits limits;
 };
 

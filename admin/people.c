@@ -137,6 +137,7 @@ people_put_credential(struct json *j, const struct registry_credential *c)
 	json_put_str(j, "method", people_method(c->hash));
 	json_put_u64(j, "changed_time", c->changed_us / 1000000);
 	json_put_str(j, "kind", c->kind == CREDENTIAL_MAIN ? "main" : "app");
+	json_put_bool(j, "device", c->device);
 	json_put_u64(j, "expires_time", c->expires_us / 1000000);
 	json_put_u64(j, "used_time", c->used_us / 1000000);
 	json_put_str(j, "used_network", c->used_network);

@@ -99,6 +99,17 @@ registry_set_expiry(struct registry *r, uint64_t account, const char *name, uint
 }
 
 int
+registry_set_device(struct registry *r, uint64_t account, const char *name, bool device)
+{
+	const enum statement s = STATEMENT_CREDENTIAL_DEVICE;
+	int err = store_begin_change(r);
+
+	if (err != ERR_OK)
+		return err;
+	return change(r, s, account, name, store_bind(r, s, "usu", account, name, (uint64_t)device), "credential.device");
+}
+
+int
 registry_remove_credential(struct registry *r, uint64_t account, const char *name)
 {
 	const enum statement s = STATEMENT_CREDENTIAL_REMOVE;

@@ -185,7 +185,7 @@ link_put_sender(struct session *s)
 {
 	struct ipc_envelope_sender m = { .session = s->number, .t = s->t, .sender = s->transaction->sender,
 	    .message_size = s->limits.message_size,
-	    .check_header = s->conf->conf.senders_check_header != 0 };
+	    .check_header = s->conf->conf.senders_check_header != 0, .repair_lf = s->device };
 	uint8_t data[ENVELOPE_MAX];
 	struct wire_out w;
 

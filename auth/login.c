@@ -68,6 +68,7 @@ answer(struct session *s, enum login_verdict verdict, int fd)
 
 	if (verdict == LOGIN_OK) {
 		m.account = s->account;
+		m.device = s->device;
 		memcpy(m.name, s->name, strlen(s->name));
 	}
 	/* An invalid one was counted when that was known. */
@@ -236,6 +237,7 @@ grant(struct session *s)
 	s->account = c->account;
 	s->credential = c->id;
 	s->changed_us = c->changed_us;
+	s->device = c->device;
 	if ((err = link_grant(s, &fd)) != ERR_OK) {
 		log_event(LOG_LEVEL_ERROR, s->number, "login.no_spool", "error", err_text(err), NULL);
 		s->account = 0;

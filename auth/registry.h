@@ -46,7 +46,7 @@ struct registry_credential {
 	char		hash[REGISTRY_HASH_MAX];
 	uint64_t	changed_us;
 	enum credential_kind kind;
-	bool		device;				/* not used yet */
+	bool		device;				/* of an old device: bare LF in its messages becomes CRLF */
 	uint64_t	expires_us;			/* 0: never */
 	uint64_t	used_us;			/* last login, to the hour; 0: none yet */
 	char		used_network[NETADDR_TEXT];	/* where it came from, "192.0.2.0/24" */
@@ -108,6 +108,8 @@ int	registry_set_disabled(struct registry *r, uint64_t id, bool disabled);
 int	registry_list_credentials(struct registry *r, uint64_t account, struct registry_credential *c, size_t max, size_t *n);
 /* Adds or replaces the credential of that name. "password" is the main one, all others are app passwords. ERR_TOOBIG: there are too many. */
 int	registry_set_credential(struct registry *r, uint64_t account, const char *name, const char *hash);
+/* Marks a credential as an old device's, or not. ERR_NOTFOUND. */
+int	registry_set_device(struct registry *r, uint64_t account, const char *name, bool device);
 int	registry_remove_credential(struct registry *r, uint64_t account, const char *name);
 /* ERR_EXISTS */
 int	registry_add_credential(struct registry *r, uint64_t account, const char *name, const char *hash, uint64_t expires_us);

@@ -42,6 +42,7 @@ struct session {
 	uint64_t		 account, credential, changed_us;	/* account 0: none */
 	struct registry_limits	 limits;	/* in force at the last command */
 	char			*name;		/* the account's */
+	bool			 device;	/* logged in with an old device's credential */
 	uint32_t		 generation;	/* of the link that it was granted on */
 	uint32_t		 ngrants;	/* sockets that it has got to the spool there */
 	uint32_t		 t;		/* number of the last transaction */

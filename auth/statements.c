@@ -44,6 +44,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 	    "AND credential.changed_us = ?3 AND credential.expires_us NOT BETWEEN 1 AND ?4 AND account.disabled = 0",
 	[STATEMENT_CREDENTIAL_ADD] = CREDENTIAL_INSERT,
 	[STATEMENT_CREDENTIAL_EXPIRE] = "UPDATE credential SET expires_us = ?3 WHERE account = ?1 AND name = ?2",
+	[STATEMENT_CREDENTIAL_DEVICE] = "UPDATE credential SET device = ?3 WHERE account = ?1 AND name = ?2",
 	[STATEMENT_CREDENTIAL_REHASH] = "UPDATE credential SET hash = ?4 WHERE id = ?1 AND changed_us = ?2 AND hash = ?3",
 	/* Only forwards: what was noted twice at the same time counts once. */
 	[STATEMENT_CREDENTIAL_USED] = "UPDATE credential SET used_us = ?2, used_network = ?3 WHERE id = ?1 AND used_us < ?2",

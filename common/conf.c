@@ -62,6 +62,8 @@ static const struct conf_setting settings[] = {
 	    "Errors in one session after which it is closed." },
 	{ "senders.check_header", CONF_BOOL, FIELD(senders_check_header), "on", 0, 0, bool_words,
 	    "Whether the From field of a message must be an address that the account may use." },
+	{ "received.client", CONF_BOOL, FIELD(received_client), "off", 0, 0, bool_words,
+	    "Whether the Received field of a message shows the client's address to its recipients." },
 	{ "auth.hashers", CONF_NUMBER, FIELD(auth_hashers), "2", 1, 64, NULL,
 	    "Processes that check passwords." },
 	{ "auth.failure_delay", CONF_DURATION, FIELD(auth_failure_delay), "1s", SECOND / 10, 60 * SECOND, NULL,

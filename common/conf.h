@@ -56,6 +56,7 @@ struct conf {
 	uint64_t	limits_sessions_per_address;	/* limits.sessions_per_address */
 	uint64_t	limits_errors;			/* limits.errors */
 	uint8_t		senders_check_header;		/* senders.check_header */
+	uint8_t		received_client;		/* received.client */
 	uint64_t	auth_hashers;			/* auth.hashers */
 	uint64_t	auth_failure_delay;		/* auth.failure_delay */
 	uint64_t	auth_remember;			/* auth.remember */

@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+#include "buf.h"
+#include "err.h"
+
 /*
  * Goes from CR to CR; what lies between may hold no LF. The C library's searches look at many octets at once, so this costs
  * little beside a copy.
@@ -44,4 +47,24 @@ bool
 text_screen_end(const struct text_screen *s)
 {
 	return !s->cr;
+}
+
+int
+text_put_repaired(struct buf *b, bool *cr, const uint8_t *p, size_t n)
+{
+	int err = ERR_OK;
+
+	while (n != 0 && err == ERR_OK) {
+		const uint8_t *lf = memchr(p, '\n', n);
+		size_t run = lf != NULL ? (size_t)(lf - p) : n;
+		bool ends_in_cr = run != 0 ? p[run - 1] == '\r' : *cr;
+
+		if ((err = buf_put(b, p, run)) == ERR_OK && lf != NULL)
+			err = buf_put(b, ends_in_cr ? "\n" : "\r\n", ends_in_cr ? 1 : 2);
+		*cr = lf == NULL && ends_in_cr;
+		run += lf != NULL;
+		p += run;
+		n -= run;
+	}
+	return err;
 }

@@ -19,4 +19,12 @@ bool	text_screen_is_clean(struct text_screen *s, const uint8_t *p, size_t n);
 /* Whether the text may end here: no CR is left over. */
 bool	text_screen_end(const struct text_screen *s);
 
+struct buf;
+
+/*
+ * Appends n octets to b with CR put before each LF that lacks it (an old device's lines). *cr carries a CR at the end of one
+ * chunk into the next; false at the start. Errors of buf_put().
+ */
+int	text_put_repaired(struct buf *b, bool *cr, const uint8_t *p, size_t n);
+
 #endif

@@ -242,6 +242,7 @@ struct ipc_login_answer {
 	enum login_verdict	verdict;
 	uint64_t		account;		/* its number, 0 unless OK */
 	char			name[IPC_TEXT_MAX];	/* the account's name, "" unless OK */
+	bool			device;			/* an old device: bare LF is passed on, for spool to mend */
 };
 void	ipc_put_login_answer(struct wire_out *w, const struct ipc_login_answer *m);
 int	ipc_get_login_answer(struct wire_in *w, struct ipc_login_answer *m);
@@ -330,6 +331,7 @@ struct ipc_envelope_sender {
 	struct ipc_sender	sender;
 	uint64_t		message_size;	/* the limit for this message */
 	bool			check_header;	/* ask IPC_FROM before the commit */
+	bool			repair_lf;	/* an old device: bare LF becomes CRLF */
 };
 void	ipc_put_envelope_sender(struct wire_out *w, const struct ipc_envelope_sender *m);
 int	ipc_get_envelope_sender(struct wire_in *w, struct ipc_envelope_sender *m);

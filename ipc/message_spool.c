@@ -52,6 +52,7 @@ ipc_put_envelope_sender(struct wire_out *w, const struct ipc_envelope_sender *m)
 	fields_put_sender(w, &m->sender);
 	wire_put_u64(w, m->message_size);
 	fields_put_bool(w, m->check_header);
+	fields_put_bool(w, m->repair_lf);
 }
 
 int
@@ -62,6 +63,7 @@ ipc_get_envelope_sender(struct wire_in *w, struct ipc_envelope_sender *m)
 	fields_get_sender(w, &m->sender);
 	m->message_size = wire_get_u64(w);
 	m->check_header = fields_get_bool(w);
+	m->repair_lf = fields_get_bool(w);
 	return wire_in_end(w);
 }
 

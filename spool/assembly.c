@@ -27,6 +27,7 @@ assembly_free(struct assembly *a)
 {
 	header_free(&a->header);
 	free(a->from);
+	buf_free(&a->repaired);
 	buf_free(&a->out);
 }
 
@@ -39,6 +40,7 @@ assembly_begin(struct assembly *a, const struct header_repair *repair, const cha
 	a->repair = *repair;
 	header_init(&a->header);
 	buf_init(&a->out, OUT_MAX);
+	buf_init(&a->repaired, 2 * IPC_DATA_MAX + 2);
 	format_put_first_line(first, 0, NULL);
 	if (buf_reserve(&a->out, 2048 + lines->len) != ERR_OK || buf_put(&a->out, first, FORMAT_FIRST_LINE) != ERR_OK ||
 	    format_put_start(&a->out, repair->id, account, session, t, repair->arrival_us) != ERR_OK ||
@@ -90,6 +92,15 @@ assembly_take(struct assembly *a, const uint8_t *p, size_t n)
 	if (a->taken > a->limit) {
 		assembly_fail(a, COMMIT_TOO_BIG);
 		return;
+	}
+	if (a->repair_lf) {
+		buf_reset(&a->repaired);
+		if (text_put_repaired(&a->repaired, &a->repair_cr, p, n) != ERR_OK) {
+			assembly_fail(a, COMMIT_ERROR);
+			return;
+		}
+		p = a->repaired.data;
+		n = a->repaired.len;
 	}
 	if (!text_screen_is_clean(&a->screen, p, n)) {
 		assembly_fail(a, COMMIT_BAD_OCTETS);

@@ -14,11 +14,14 @@ struct assembly {
 	uint64_t		 limit;		/* octets of the message */
 	uint64_t		 taken;		/* so far, also after a fault */
 	bool			 check_header;
+	bool			 repair_lf;	/* bare LF becomes CRLF before anything else sees it */
+	bool			 repair_cr;	/* the last octets ended with a CR */
 	enum commit_verdict	 fault;		/* the first one; COMMIT_STORED is none */
 	struct text_screen	 screen;
 	struct header		 header;
 	struct header_repair	 repair;	/* its strings belong to the caller */
 	struct ipc_from		*from;		/* to be asked, when the header was complete; session and t are the caller's */
+	struct buf		 repaired;	/* the octets that came last, with repair_lf */
 	struct buf		 out;		/* the file's next octets */
 };
 

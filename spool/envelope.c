@@ -30,6 +30,7 @@ envelope_begin(struct envelope *e, const struct ipc_envelope_sender *m)
 	e->is_pending = true;
 	e->t = m->t;
 	e->check_header = m->check_header;
+	e->repair_lf = m->repair_lf;
 	e->message_size = m->message_size;
 	e->smtputf8 = s->smtputf8;
 	memcpy(e->sender, s->address.text, s->address.len + 1);

@@ -13,7 +13,7 @@
 struct envelope {
 	bool		is_pending;	/* there is one */
 	bool		is_broken;	/* over a bound, or with octets that can't stand in the file */
-	bool		check_header, smtputf8;
+	bool		check_header, repair_lf, smtputf8;
 	uint32_t	t;
 	uint32_t	nrecipients;
 	uint64_t	message_size;	/* its limit */

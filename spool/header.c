@@ -225,8 +225,9 @@ header_put(const struct header *h, struct buf *out, const struct header_repair *
 	int err;
 
 	put_date(date, r->arrival_us);
-	/* RFC 3848, RFC 6531. The client's name and address stay out of the mail. */
-	if ((err = buf_put_fmt(out, "Received: from unknown (authenticated)\r\n\tby %s (Postern) with %s id %s;\r\n\t%s\r\n", r->host,
+	/* RFC 3848, RFC 6531. The client's address stays out of the mail unless it is wanted. */
+	if ((err = buf_put_fmt(out, "Received: from %s (authenticated)\r\n\tby %s (Postern) with %s id %s;\r\n\t%s\r\n",
+	    r->client != NULL ? r->client : "unknown", r->host,
 	    r->smtputf8 ? (r->tls ? "UTF8SMTPSA" : "UTF8SMTPA") : (r->tls ? "ESMTPSA" : "ESMTPA"), r->id, date)) != ERR_OK ||
 	    (err = put_fields(h, out)) != ERR_OK)
 		return err;

@@ -32,6 +32,7 @@ struct header_repair {
 	const char	*id;		/* queue id */
 	const char	*host;
 	const char	*sender;	/* "" is the null reverse-path */
+	const char	*client;	/* "[192.0.2.1]" to be shown, or NULL */
 	bool		 tls, smtputf8;
 	uint64_t	 arrival_us;	/* microseconds since 1970 */
 };

@@ -146,6 +146,8 @@ begin_file(struct message *m, const struct session *s, const struct envelope *e)
 	struct name name = { .session = s->id, .t = m->t };
 	char text[SPOOL_NAME_MAX];
 
+	if (s->sp->service.conf.received_client != 0)
+		repair.client = s->client;
 	if (id_next(&m->sp->ids, io_now_us(), m->id, &repair.arrival_us) != ERR_OK) {
 		assembly_fail(a, COMMIT_ERROR);
 		return;
@@ -176,6 +178,7 @@ message_open(struct session *s, struct envelope *e, uint32_t t)
 	memcpy(m->host, s->sp->service.conf.hostname, sizeof(m->host));
 	m->assembly.limit = e->message_size;
 	m->assembly.check_header = e->check_header;
+	m->assembly.repair_lf = e->repair_lf;
 	if (!e->is_pending || e->t != t || e->is_broken || !format_is_value(m->account)) {
 		/* As after a restart of this service between the envelope and OPEN: nothing is lost, the client tries again. */
 		log_event(LOG_LEVEL_WARNING, s->id, "envelope.missing", "transaction", str_put_u64(number, t), NULL);

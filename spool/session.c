@@ -279,6 +279,15 @@ handle_socket(void *owner, uint32_t events)
 	}
 }
 
+/* RFC 5321, 4.1.3. */
+static void
+put_client(char *to, size_t size, const struct netaddr *peer)
+{
+	char host[NETADDR_TEXT];
+
+	str_fmt(to, size, "[%s%s]", peer->family == 6 ? "IPv6:" : "", netaddr_put_host(host, peer));
+}
+
 void
 session_grant(struct spooler *sp, const struct ipc_grant *g, int fd)
 {
@@ -292,6 +301,7 @@ session_grant(struct spooler *sp, const struct ipc_grant *g, int fd)
 	*s = (struct session){ .sp = sp, .watch = { .fd = fd, .handle = handle_socket, .owner = s }, .id = g->session,
 	    .tls = g->listener != LISTENER_PLAIN, .state = IPC_STATE_GRANTED };
 	memcpy(s->account, g->name, sizeof(s->account));
+	put_client(s->client, sizeof(s->client), &g->peer);
 	if (old != NULL) {
 		s->has_last = old->has_last;
 		s->last_stored = old->last_stored;

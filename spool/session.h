@@ -16,6 +16,7 @@ struct session {
 	struct loop_watch	 watch;		/* its socket */
 	uint64_t		 id;
 	char			 account[IPC_TEXT_MAX];
+	char			 client[NETADDR_TEXT + 8];	/* its address as a literal */
 	bool			 tls;
 	enum ipc_state		 state;		/* GRANTED, OPEN, COMMITTING */
 	bool			 is_paused;	/* not read while its octets go to the disk */

@@ -15,9 +15,9 @@ enum state {
 };
 
 void
-body_init(struct body *b)
+body_init(struct body *b, bool lf_passes)
 {
-	*b = (struct body){ .state = AT_LINE_START };
+	*b = (struct body){ .state = AT_LINE_START, .lf_passes = lf_passes };
 }
 
 static void
@@ -98,10 +98,10 @@ step(struct body *b, uint8_t c, uint8_t *to, size_t *put)
 		b->state = AT_CR;
 		return false;
 	}
-	if (c == '\n' || c == 0)
+	if (c == 0 || (c == '\n' && !b->lf_passes))
 		b->faults |= BODY_FAULT_OCTETS;
 	put_octet(b, to, put, c);
-	b->line++;
+	b->line = c == '\n' ? 0 : b->line + 1;
 	return false;
 }
 
@@ -129,14 +129,14 @@ take_piece(struct body *b, const uint8_t *p, size_t n, bool has_lf)
 	const uint8_t *cr;
 
 	if (n == 0) {
-		if (b->state != AT_CR && has_lf)
+		if (b->state != AT_CR && has_lf && !b->lf_passes)
 			b->faults |= BODY_FAULT_OCTETS;
 		return;
 	}
 	if (b->state == AT_CR || memchr(p, 0, n) != NULL)
 		b->faults |= BODY_FAULT_OCTETS;
 	cr = memchr(p, '\r', n);
-	if (cr != NULL ? cr != p + n - 1 : has_lf)
+	if (cr != NULL ? cr != p + n - 1 : has_lf && !b->lf_passes)
 		b->faults |= BODY_FAULT_OCTETS;
 	b->state = cr != NULL ? AT_CR : IN_LINE;
 	b->line += cr != NULL ? n - 1 : n;

@@ -19,12 +19,13 @@ enum body_fault {
  */
 struct body {
 	uint8_t		state;
+	bool		lf_passes;	/* bare LF is no fault (an old device's), but never an end of data either */
 	unsigned	faults;		/* enum body_fault bits so far */
 	size_t		line;		/* octets of the line so far */
 	uint64_t	size;		/* octets of the message so far, CRLF ends counted */
 };
 
-void	body_init(struct body *b);
+void	body_init(struct body *b, bool lf_passes);
 
 /*
  * Reads n octets of p from *used on and writes message octets to `to` (room for size, at least 2). Stops when the input is used

@@ -63,6 +63,7 @@ login(struct session *s, const struct ipc_login *m)
 	switch (answer.verdict) {
 	case LOGIN_OK:
 		s->login = true;
+		s->device = answer.device;
 		return REPLY_AUTH_OK;
 	case LOGIN_INVALID:
 		return REPLY_AUTH_INVALID;

@@ -24,7 +24,7 @@ void
 passage_begin(const struct session *s, struct passage *p)
 {
 	*p = (struct passage){ .open = false };
-	body_init(&p->body);
+	body_init(&p->body, s->device);
 	mime_init(&mime, s->conf->limits_attachment_size);
 }
 

@@ -31,6 +31,7 @@ struct session {
 	enum phase		 phase;
 	bool			 extended;	/* EHLO, not HELO */
 	bool			 login;
+	bool			 device;	/* an old device's login: bare LF may pass */
 	uint32_t		 t;		/* the transaction's number, from auth */
 	bool			 smtputf8;	/* of the transaction */
 	struct passage		 passage;	/* its message */

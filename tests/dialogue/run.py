@@ -320,6 +320,7 @@ def main():
             with Instance(settings={**DEFAULTS, **dict(settings)}, accounts=(BOB, CAROL)) as instance:
                 instance.adm('account', 'disable', CAROL)
                 instance.adm('sender', 'add', ALICE, 'sales@example.org')
+                instance.adm('credential', 'add', ALICE, '--name', 'printer', '--device', '--stdin', input='device-pw-1\n')
                 for case in members:
                     if play(instance, case, '-v' in sys.argv):
                         passed += 1

@@ -25,7 +25,7 @@ defaults(void **state)
 		{ "workers.max", "1000" }, { "limits.command_timeout", "30s" }, { "limits.data_timeout", "90s" },
 		{ "limits.recipients", "100" }, { "limits.message_size", "8M" }, { "limits.attachment_size", "4M" },
 		{ "limits.sessions_per_account", "10" }, { "limits.sessions_per_address", "200" }, { "limits.errors", "20" },
-		{ "senders.check_header", "on" }, { "sandbox.require", "on" }, { "tls.watch", "on" },
+		{ "senders.check_header", "on" }, { "received.client", "off" }, { "sandbox.require", "on" }, { "tls.watch", "on" },
 		{ "tls.watch_interval", "1m" }, { "auth.throttle_after", "20" }, { "auth.throttle_time", "10m" },
 		{ "log.level", "info" }, { "log.format", "logfmt" }, { "log.target", "stderr" },
 	};

@@ -25,7 +25,7 @@ static struct ipc_login sent_login = {
 	.mechanism = MECHANISM_LOGIN, .authzid = NULL, .authzid_len = 0, .user = (const uint8_t *)"alice\0@", .user_len = 7,
 	.password = (const uint8_t *)"p\xff\0w", .password_len = 4,
 };
-static struct ipc_login_answer sent_login_answer = { .verdict = LOGIN_OK, .account = 1ULL << 40, .name = "alice@example.org" };
+static struct ipc_login_answer sent_login_answer = { .verdict = LOGIN_OK, .account = 1ULL << 40, .name = "alice@example.org", .device = true };
 static struct ipc_sender sent_sender = {
 	.size = 8388608, .body = BODY_8BITMIME, .smtputf8 = true, .ret = DSN_RET_HDRS, .envid = "QQ+2B314159",
 };
@@ -43,7 +43,7 @@ static struct ipc_grant sent_grant = {
 	.session = UINT64_MAX, .account = 5, .name = "alice@example.org",
 	.peer = { .family = 4, .octets = { 127, 0, 0, 1 }, .port = 1 }, .listener = LISTENER_PLAIN,
 };
-static struct ipc_envelope_sender sent_envelope_sender = { .session = 9, .t = 4, .message_size = 1 << 23, .check_header = true };
+static struct ipc_envelope_sender sent_envelope_sender = { .session = 9, .t = 4, .message_size = 1 << 23, .check_header = true, .repair_lf = true };
 static struct ipc_envelope_recipient sent_envelope_recipient = { .session = 9, .t = 4 };
 static struct ipc_envelope_drop sent_envelope_drop = { .session = 9, .t = 0xffffffff };
 static struct ipc_from sent_from = { .session = 9, .t = 4, .n = 2 };
@@ -230,7 +230,8 @@ static const struct row {
 	{ "ready", IPC_READY, put_ready, again_ready, 4 + 2 + 8, { { 0, 0 } } },
 	{ "failed", IPC_FAILED, put_failed, again_failed, 1 + 2 + 28, { { 0, 0 } } },
 	{ "login", IPC_LOGIN, put_login, again_login, 1 + 2 + 2 + 7 + 2 + 4, { { 0, MECHANISM_LOGIN } } },
-	{ "login_answer", IPC_LOGIN_ANSWER, put_login_answer, again_login_answer, 1 + 8 + 2 + 17, { { 0, LOGIN_THROTTLED } } },
+	{ "login_answer", IPC_LOGIN_ANSWER, put_login_answer, again_login_answer, 1 + 8 + 2 + 17 + 1,
+	    { { 0, LOGIN_THROTTLED }, { 28, 1 } } },
 	{ "sender", IPC_SENDER, put_sender, again_sender, SENDER,
 	    { { 27, BODY_8BITMIME }, { 28, 1 }, { 29, DSN_RET_HDRS } } },
 	{ "sender_answer", IPC_SENDER_ANSWER, put_sender_answer, again_sender_answer, 1 + 4, { { 0, SENDER_THROTTLED } } },
@@ -239,8 +240,8 @@ static const struct row {
 	{ "spool_answer", IPC_SPOOL_ANSWER, put_spool_answer, again_spool_answer, 1, { { 0, 1 } } },
 	{ "status_answer", IPC_STATUS_ANSWER, put_status_answer, again_status_answer, 1 + 2 + 17 + 6 * 8, { { 0, 1 } } },
 	{ "grant", IPC_GRANT, put_grant, again_grant, 8 + 8 + 2 + 17 + NETADDR + 1, { { 54, LISTENER_PLAIN } } },
-	{ "envelope_sender", IPC_ENVELOPE_SENDER, put_envelope_sender, again_envelope_sender, 8 + 4 + SENDER + 8 + 1,
-	    { { 39, BODY_8BITMIME }, { 40, 1 }, { 41, DSN_RET_HDRS }, { 12 + SENDER + 8, 1 } } },
+	{ "envelope_sender", IPC_ENVELOPE_SENDER, put_envelope_sender, again_envelope_sender, 8 + 4 + SENDER + 8 + 2,
+	    { { 39, BODY_8BITMIME }, { 40, 1 }, { 41, DSN_RET_HDRS }, { 12 + SENDER + 8, 1 }, { 12 + SENDER + 9, 1 } } },
 	{ "envelope_recipient", IPC_ENVELOPE_RECIPIENT, put_envelope_recipient, again_envelope_recipient, 8 + 4 + RECIPIENT,
 	    { { 29, 15 } } },
 	{ "envelope_drop", IPC_ENVELOPE_DROP, put_envelope_drop, again_envelope_drop, 8 + 4, { { 0, 0 } } },

@@ -59,7 +59,7 @@ feed(const struct body_case *c, size_t piece, size_t room)
 	bool ended = false;
 	struct body b;
 
-	body_init(&b);
+	body_init(&b, false);
 	while (fed < c->n && !ended) {
 		size_t n = c->n - fed < piece ? c->n - fed : piece, used = 0;
 
@@ -111,7 +111,7 @@ long_lines(void **state)
 
 		memset(in, 'x', len);
 		memcpy(in + len, "\r\n.\r\n", 5);
-		body_init(&b);
+		body_init(&b, false);
 		assert_true(body_read(&b, in, len + 5, &used, out, n, &put));
 		assert_int_equal(b.faults, extra == 0 ? 0 : BODY_FAULT_LINE);
 		assert_int_equal(b.size, len + 2);
@@ -135,7 +135,7 @@ taken_octets(void **state)
 		for (size_t piece = 1; piece <= chunks[i].n + 1; piece++) {
 			struct body b;
 
-			body_init(&b);
+			body_init(&b, false);
 			for (size_t at = 0; at < chunks[i].n; at += piece)
 				body_take(&b, (const uint8_t *)chunks[i].in + at, chunks[i].n - at < piece ? chunks[i].n - at : piece);
 			body_take_end(&b);
@@ -143,6 +143,34 @@ taken_octets(void **state)
 				fail_msg("case %zu in pieces of %zu: %u", i, piece, b.faults);
 			assert_int_equal(b.size, chunks[i].n);
 		}
+	}
+}
+
+/* An old device: bare LF passes, is still no end of data, and all other faults stay faults. */
+static void
+device_line_feeds(void **state)
+{
+	static const struct body_case passes[] = {
+		{ T("a\nb\r\n.\r\n"), true, T("a\nb\r\n"), 0, 0 }, { T("a\n.\n\r\n.\r\n"), true, T("a\n.\n\r\n"), 0, 0 },
+		{ T("\n\r\n.\r\n"), true, T("\n\r\n"), 0, 0 }, { T("a\r\n.\n\r\n.\r\n"), true, T("a\r\n\n\r\n"), 0, 0 },
+		{ T("a\rb\n\r\n.\r\n"), true, T("a\rb\n\r\n"), BAD, 0 }, { T("\0\n\r\n.\r\n"), true, T("\0\n\r\n"), BAD, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(passes) / sizeof(passes[0]); i++) {
+		uint8_t out[64];
+		size_t used = 0, put = 0;
+		struct body b;
+
+		body_init(&b, true);
+		assert_true(body_read(&b, (const uint8_t *)passes[i].in, passes[i].n, &used, out, sizeof(out), &put));
+		assert_int_equal(b.faults, passes[i].faults);
+		assert_int_equal(put, passes[i].out_n);
+		assert_memory_equal(out, passes[i].out, put);
+		body_init(&b, true);
+		body_take(&b, (const uint8_t *)passes[i].out, passes[i].out_n);
+		body_take_end(&b);
+		assert_int_equal(b.faults, passes[i].faults);
 	}
 }
 
@@ -169,7 +197,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_cut_gives_the_same), cmocka_unit_test(long_lines), cmocka_unit_test(taken_octets), cmocka_unit_test(lines_are_found),
+		cmocka_unit_test(every_cut_gives_the_same), cmocka_unit_test(long_lines), cmocka_unit_test(taken_octets), cmocka_unit_test(device_line_feeds), cmocka_unit_test(lines_are_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
