@@ -126,11 +126,10 @@ conffile_parse(const struct conffile *f, struct conf *c)
 int
 conffile_save(struct conffile *f)
 {
-	struct stat st;
-	int err = io_replace_file(f->path, f->text.data, f->text.len, f->mode);
+	bool is_owner = f->uid == geteuid() && f->gid == getegid();
+	/* In the folder that was opened and locked, whoever may have moved its name since. */
+	int err = io_replace_at(f->lock_fd, strrchr(f->path, '/') + 1, f->text.data, f->text.len, f->mode,
+	    is_owner ? (uid_t)-1 : f->uid, f->gid);
 
-	if (err == ERR_OK && lstat(f->path, &st) == 0 && (st.st_uid != f->uid || st.st_gid != f->gid) &&
-	    lchown(f->path, f->uid, f->gid) != 0)
-		out_warn("%s could not be given back to its owner: %s", f->path, err_text(ERR_SYSTEM));
 	return err == ERR_OK ? EX_OK : out_fail(admin_code(err), admin_name(err), "%s: %s", f->path, err_text(err));
 }

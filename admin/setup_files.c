@@ -162,6 +162,19 @@ setup_plan_certificate(struct setup *s)
 	return check_certificate(s->a, &s->conf);
 }
 
+/* Of a folder of ours that may lie in somebody else's: never through a link. */
+static int
+set_mode(const char *path, mode_t mode)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return ERR_SYSTEM;
+	err = fchmod(fd, mode) == 0 ? ERR_OK : ERR_SYSTEM;
+	io_close(&fd);
+	return err;
+}
+
 static int
 make_parents(const char *path)
 {
@@ -171,7 +184,7 @@ make_parents(const char *path)
 		if (str_copy(parent, sizeof(parent), path, (size_t)(slash - path)) != ERR_OK)
 			return ERR_TOOBIG;
 		if (mkdir(parent, 0700) == 0) {
-			if (chmod(parent, 0755) != 0)
+			if (set_mode(parent, 0755) != ERR_OK)
 				return ERR_SYSTEM;
 		} else if (errno != EEXIST) {
 			return ERR_SYSTEM;
@@ -188,7 +201,7 @@ make_folder(const char *path, mode_t mode, bool tighten)
 	int err = make_parents(path);
 
 	if (err == ERR_OK && mkdir(path, 0700) == 0)
-		return chmod(path, mode) == 0 ? EX_OK
+		return set_mode(path, mode) == ERR_OK ? EX_OK
 					      : out_fail(EX_CANTCREAT, "system", "%s: %s", path, err_text(ERR_SYSTEM));
 	if (err != ERR_OK || errno != EEXIST)
 		return out_fail(errno == EACCES || errno == EPERM ? EX_NOPERM : EX_CANTCREAT, "system", "%s: %s", path,
@@ -197,7 +210,7 @@ make_folder(const char *path, mode_t mode, bool tighten)
 		return out_fail(EX_CANTCREAT, "exists", "%s exists and is no folder", path);
 	if (tighten && (st.st_mode & 07777 & ~mode) != 0) {
 		out_say("%s had mode %04o, gets %04o", path, (unsigned)st.st_mode & 07777, (unsigned)mode);
-		if (chmod(path, mode) != 0)
+		if (set_mode(path, mode) != ERR_OK)
 			return out_fail(EX_NOPERM, "system", "%s: %s", path, err_text(ERR_SYSTEM));
 	}
 	if (!tighten && geteuid() == 0 && st.st_uid != 0)

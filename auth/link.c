@@ -10,6 +10,8 @@
 #include "log.h"
 #include "session.h"
 
+#define MESSAGES_A_ROUND 64	/* of the spool's, before the sessions have their turn */
+
 #define ENVELOPE_MAX 2048	/* octets of any message to the spool */
 #define FROM_ANSWER_SIZE 15
 #define UNSENT_MAX (FROM_ANSWER_SIZE * 4096)
@@ -96,10 +98,10 @@ answer_from(struct auth *a, const struct ipc_from *m)
 		close_link(a);
 }
 
-static void
-handle(void *owner, uint32_t events)
+/* One message of the spool's. False when there is no more now. */
+static bool
+hear(struct auth *a)
 {
-	struct auth *a = owner;
 	static uint8_t data[IPC_SMALL_MAX];
 	static struct ipc_from from;
 	static struct ipc_usage usage;
@@ -107,17 +109,12 @@ handle(void *owner, uint32_t events)
 	struct ipc_message m;
 	int err;
 
-	control_drain(a);
-	if ((events & EPOLLOUT) != 0)
-		flush(a);
-	if (!link_is_up(a))
-		return;
 	if ((err = ipc_recv(a->link.watch.fd, IPC_AUTH_FROM_SPOOL, data, sizeof(data), false, &m)) == ERR_BUSY)
-		return;
+		return false;
 	if (err == ERR_CLOSED || err == ERR_SYSTEM) {
 		log_event(LOG_LEVEL_WARNING, 0, "link.closed", "peer", "postern-spool", NULL);
 		close_link(a);
-		return;
+		return false;
 	}
 	if (err == ERR_OK && m.kind == IPC_FROM && (err = ipc_get_from(&m.body, &from)) == ERR_OK)
 		answer_from(a, &from);
@@ -128,6 +125,20 @@ handle(void *owner, uint32_t events)
 	if (err != ERR_OK)
 		log_event(LOG_LEVEL_ALARM, 0, "message.bad", "peer", "postern-spool", "kind", ipc_kind_name(m.kind), "error",
 		    err_text(err), NULL);
+	return true;
+}
+
+static void
+handle(void *owner, uint32_t events)
+{
+	struct auth *a = owner;
+
+	control_drain(a);
+	if ((events & EPOLLOUT) != 0)
+		flush(a);
+	/* The spool speaks for all sessions together, so it has more than one session's turn. */
+	for (int i = 0; i < MESSAGES_A_ROUND && link_is_up(a) && hear(a); i++)
+		continue;
 }
 
 int

@@ -112,47 +112,48 @@ io_read_file(const char *path, struct buf *b)
 	return err;
 }
 
-static int
-sync_folder_of(const char *path)
+int
+io_replace_at(int folder_fd, const char *name, const void *p, size_t n, mode_t mode, uid_t uid, gid_t gid)
 {
-	char copy[PATH_MAX];
-	int fd, err = ERR_OK;
+	char temporary[NAME_MAX + 1];
+	int fd, err;
 
-	if ((err = str_fmt(copy, sizeof(copy), "%s", path)) != ERR_OK)
+	if ((err = str_fmt(temporary, sizeof(temporary), "%s.new", name)) != ERR_OK)
 		return err;
-	if ((fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-		return ERR_SYSTEM;
-	if (fsync(fd) != 0)
+	if (unlinkat(folder_fd, temporary, 0) != 0 && errno != ENOENT)
+		return io_error();
+	if ((fd = openat(folder_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)) < 0)
+		return io_error();
+	if ((err = io_write_all(fd, p, n)) == ERR_OK &&
+	    ((uid != (uid_t)-1 && fchown(fd, uid, gid) != 0) || fchmod(fd, mode) != 0 || fsync(fd) != 0))
 		err = io_error();
 	io_close(&fd);
-	return err;
+	if (err == ERR_OK && renameat(folder_fd, temporary, folder_fd, name) != 0)
+		err = io_error();
+	if (err != ERR_OK) {
+		int saved = errno;
+
+		unlinkat(folder_fd, temporary, 0);
+		errno = saved;
+		return err;
+	}
+	return fsync(folder_fd) == 0 ? ERR_OK : io_error();
 }
 
 int
 io_replace_file(const char *path, const void *p, size_t n, mode_t mode)
 {
-	char temporary[PATH_MAX];
+	char folder[PATH_MAX], name[PATH_MAX];
 	int fd, err;
 
-	if ((err = str_fmt(temporary, sizeof(temporary), "%s.new", path)) != ERR_OK)
+	if ((err = str_fmt(folder, sizeof(folder), "%s", path)) != ERR_OK ||
+	    (err = str_fmt(name, sizeof(name), "%s", path)) != ERR_OK)
 		return err;
-	if (unlink(temporary) != 0 && errno != ENOENT)
+	if ((fd = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		return io_error();
-	if ((fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)) < 0)
-		return io_error();
-	if ((err = io_write_all(fd, p, n)) == ERR_OK && (fchmod(fd, mode) != 0 || fsync(fd) != 0))
-		err = io_error();
+	err = io_replace_at(fd, basename(name), p, n, mode, (uid_t)-1, (gid_t)-1);
 	io_close(&fd);
-	if (err == ERR_OK && rename(temporary, path) != 0)
-		err = io_error();
-	if (err != ERR_OK) {
-		int saved = errno;
-
-		unlink(temporary);
-		errno = saved;
-		return err;
-	}
-	return sync_folder_of(path);
+	return err;
 }
 
 void

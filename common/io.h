@@ -29,6 +29,9 @@ int	io_read_file(const char *path, struct buf *b);
  */
 int	io_replace_file(const char *path, const void *p, size_t n, mode_t mode);
 
+/* The same inside an open folder, whatever its path means by now; the new file gets this owner unless uid is -1. */
+int	io_replace_at(int folder_fd, const char *name, const void *p, size_t n, mode_t mode, uid_t uid, gid_t gid);
+
 /* ERR_FULL for ENOSPC, EDQUOT and EFBIG in errno, ERR_NOTFOUND for ENOENT, else ERR_SYSTEM. */
 int	io_error(void);
 

@@ -35,6 +35,7 @@ const struct sandbox_call sandbox_build_calls[] = {
 	{ __NR_exit_group, "end after a report", 0, 0, 0 },
 };
 const size_t sandbox_build_ncalls = sizeof(sandbox_build_calls) / sizeof(sandbox_build_calls[0]);
+const bool sandbox_build_limits_data = false;
 const bool sandbox_build_keeps_stderr = true;
 
 /* Leak checks at exit trace the process, which the sandbox forbids; the unit tests look for leaks. */

@@ -74,6 +74,8 @@ set_limits(const struct sandbox_profile *p)
 	for (size_t i = 0; i < p->nlimits; i++) {
 		struct rlimit now, wanted = { p->limits[i].value, p->limits[i].value };
 
+		if (p->limits[i].resource == RLIMIT_DATA && !sandbox_build_limits_data)
+			continue;
 		/* Only ever downwards: an ordinary user may not raise a hard limit that is lower already. */
 		if (getrlimit((__rlimit_resource_t)p->limits[i].resource, &now) != 0)
 			return ERR_SYSTEM;

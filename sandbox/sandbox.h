@@ -94,6 +94,7 @@ extern const char sandbox_build_name[];
 extern const struct sandbox_call sandbox_build_calls[];
 extern const size_t sandbox_build_ncalls;
 extern const bool sandbox_build_keeps_stderr;
+extern const bool sandbox_build_limits_data;	/* RLIMIT_DATA can be had: no shadow memory */
 uint32_t sandbox_build_unknown_action(void);
 void	sandbox_build_install(void);
 

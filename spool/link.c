@@ -220,14 +220,25 @@ link_tell_usage(struct spooler *sp)
 	}
 }
 
+static struct message *
+oldest(struct spooler *sp)
+{
+	struct message *m = sp->messages;
+
+	while (m != NULL && m->next != NULL)
+		m = m->next;
+	return m;
+}
+
 static void
 send_waiting(struct spooler *sp)
 {
 	set_writing(sp, false);
 	if (sp->storage_unsent)
 		link_tell_storage(sp);
-	for (struct message *m = sp->messages; m != NULL && !sp->link_is_writing; m = m->next)
-		if (m->from == FROM_UNSENT)
+	/* Who has waited longest comes first; a message that has a fault meanwhile asks nothing more. */
+	for (struct message *m = oldest(sp); m != NULL && !sp->link_is_writing; m = m->previous)
+		if (m->from == FROM_UNSENT && m->assembly.from != NULL)
 			link_ask_from(sp, m);
 	link_tell_usage(sp);
 }

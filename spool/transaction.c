@@ -144,10 +144,8 @@ static void
 retract(struct transaction *t)
 {
 	bool is_empty = ftruncate(t->fd, 0) == 0 && fsync(t->fd) == 0;
-	bool is_gone = unlinkat(t->dirs->fds[SPOOL_NEW], t->name, 0) == 0;
+	bool is_gone = unlinkat(t->dirs->fds[SPOOL_NEW], t->name, 0) == 0 && fsync(t->dirs->fds[SPOOL_NEW]) == 0;
 
-	if (is_gone)
-		fsync(t->dirs->fds[SPOOL_NEW]);
 	t->stuck = !is_gone && !is_empty;
 }
 

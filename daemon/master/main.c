@@ -89,12 +89,15 @@ static void
 take_pid_file(struct master *m)
 {
 	char path[PATH_MAX], text[24];
+	struct stat st;
 	int fd;
 
 	if (str_fmt(path, sizeof(path), "%s/posternd.pid", m->in.run_dir) != ERR_OK)
 		log_fatal(EX_CONFIG, "the path of %s is too long", m->in.run_dir);
-	if ((fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644)) < 0)
+	if ((fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644)) < 0)
 		log_fatal(EX_CANTCREAT, "%s can't be written: %s", path, strerror(errno));
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)
+		log_fatal(EX_CANTCREAT, "%s is not a file of its own: remove it", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
 		log_fatal(EX_TEMPFAIL, "posternd runs already for this instance (%s is locked); stop it first", path);
 	snprintf(text, sizeof(text), "%ld\n", (long)getpid());

@@ -18,25 +18,25 @@
 
 static uint8_t first[DECODED_MAX], second[DECODED_MAX];
 
-/* Decodes a response; "=" is an empty one where `initial` (RFC 4954, section 4). */
+/* Decodes a response and wipes it; "=" is an empty one where `initial` (RFC 4954, section 4). */
 static enum reply_id
-decode(const uint8_t *p, size_t n, bool initial, uint8_t *to, size_t *len)
+decode(uint8_t *p, size_t n, bool initial, uint8_t *to, size_t *len)
 {
+	enum reply_id reply = REPLY_OK;
+
 	*len = 0;
 	if (n == 1 && p[0] == '*')
-		return REPLY_AUTH_CANCELLED;
-	if (initial && n == 1 && p[0] == '=')
-		return REPLY_OK;
-	if (n > LINE_AUTH_MAX || base64_decode(to, len, p, n) != ERR_OK)
-		return REPLY_BAD_BASE64;
-	return REPLY_OK;
+		reply = REPLY_AUTH_CANCELLED;
+	else if (!(initial && n == 1 && p[0] == '=') && (n > LINE_AUTH_MAX || base64_decode(to, len, p, n) != ERR_OK))
+		reply = REPLY_BAD_BASE64;
+	mem_wipe(p, n);
+	return reply;
 }
 
 /* Says a prompt and decodes the answer. */
 static enum reply_id
 prompt(struct session *s, enum reply_id text, uint8_t *to, size_t *len)
 {
-	enum reply_id reply;
 	uint8_t *line;
 	size_t n;
 	int err;
@@ -45,9 +45,7 @@ prompt(struct session *s, enum reply_id text, uint8_t *to, size_t *len)
 		return REPLY_NONE;
 	if ((err = session_hear(s, &line, &n)) != ERR_OK)
 		return err == ERR_TOOBIG ? REPLY_LINE_TOO_LONG : REPLY_NONE;
-	reply = decode(line, n, false, to, len);
-	mem_wipe(line, n);
-	return reply;
+	return decode(line, n, false, to, len);
 }
 
 static enum reply_id
@@ -102,7 +100,7 @@ plain(struct session *s, const uint8_t *p, size_t n)
 }
 
 static enum reply_id
-auth_plain(struct session *s, const uint8_t *initial, size_t n)
+auth_plain(struct session *s, uint8_t *initial, size_t n)
 {
 	enum reply_id reply;
 	size_t len;
@@ -115,7 +113,7 @@ auth_plain(struct session *s, const uint8_t *initial, size_t n)
 }
 
 static enum reply_id
-auth_login(struct session *s, const uint8_t *initial, size_t n)
+auth_login(struct session *s, uint8_t *initial, size_t n)
 {
 	struct ipc_login m = { .mechanism = MECHANISM_LOGIN, .authzid = first, .user = first, .password = second };
 	enum reply_id reply;
@@ -133,7 +131,7 @@ auth_login(struct session *s, const uint8_t *initial, size_t n)
 
 static const struct {
 	const char	*name;
-	enum reply_id	(*run)(struct session *s, const uint8_t *initial, size_t n);
+	enum reply_id	(*run)(struct session *s, uint8_t *initial, size_t n);
 } mechanisms[] = {
 	{ "PLAIN", auth_plain },
 	{ "LOGIN", auth_login },
@@ -142,7 +140,7 @@ static const struct {
 enum reply_id
 cmd_auth(struct session *s, struct argument a)
 {
-	const uint8_t *initial = NULL;
+	uint8_t *initial = NULL;
 	size_t n = 0, left;
 
 	while (n < a.n && a.p[n] != ' ' && a.p[n] != '\t')
@@ -155,19 +153,20 @@ cmd_auth(struct session *s, struct argument a)
 			left--;
 		}
 	}
-	if (s->login)
-		return REPLY_ALREADY_AUTHENTICATED;
 	for (size_t i = 0; i < sizeof(mechanisms) / sizeof(mechanisms[0]); i++) {
 		enum reply_id reply;
 
 		if (!str_is_equal_nocase(a.p, n, mechanisms[i].name, strlen(mechanisms[i].name)))
 			continue;
-		if (session_needs_tls(s))
+		if (session_needs_tls(s)) {
+			mem_wipe(a.p, a.n);
 			return REPLY_ENCRYPTION_REQUIRED;
+		}
 		reply = mechanisms[i].run(s, initial, left);
 		mem_wipe(first, sizeof(first));
 		mem_wipe(second, sizeof(second));
 		return reply;
 	}
+	mem_wipe(a.p, a.n);
 	return REPLY_UNKNOWN_MECHANISM;
 }

@@ -135,11 +135,12 @@ command_run(struct session *s, uint8_t *line, size_t len)
 		n++;
 	a.p += n;
 	a.n -= n;
+	/* A handler that runs wipes a secret itself: once it has read on, the line's place may hold what the client sent since. */
 	reply = refusal(s, v, a);
 	if (reply == REPLY_NONE)
-		reply = v->handle(s, a);
-	else if ((v->traits & VERB_CHUNK) != 0)
-		reply = cmd_bdat_skip(s, a, reply);
+		return v->handle(s, a);
+	if ((v->traits & VERB_CHUNK) != 0)
+		return cmd_bdat_skip(s, a, reply);
 	if ((v->traits & VERB_SECRET) != 0)
 		mem_wipe(line, len);
 	return reply;

@@ -20,7 +20,7 @@ enum verb_trait {
 	VERB_ARGUMENT = 1 << 1,		/* none is an error */
 	VERB_TLS = 1 << 2,		/* where the listener wants TLS, only under it */
 	VERB_LOGIN = 1 << 3,
-	VERB_SECRET = 1 << 4,		/* the line is wiped */
+	VERB_SECRET = 1 << 4,		/* the line is wiped: here when it is refused, else by its handler */
 	VERB_CHUNK = 1 << 5,		/* octets follow that are no command, also when it is refused */
 };
 

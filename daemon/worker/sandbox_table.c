@@ -38,6 +38,7 @@ static const struct sandbox_limit limits[] = {
 	{ RLIMIT_FSIZE, 0 },	/* no files */
 	{ RLIMIT_NOFILE, 32 },	/* three standard ones, five sockets, one being handed over */
 	{ RLIMIT_MEMLOCK, 0 },
+	{ RLIMIT_DATA, 128 << 20 },	/* many times what a session needs */
 };
 
 const struct sandbox_profile worker_profile = {
