@@ -29,8 +29,8 @@ SPOOL_O = spool/main.o spool/serve.o spool/link.o spool/session.o spool/message.
 ADMIN_O = admin/main.o admin/admin.o admin/command.o admin/out.o admin/json.o admin/show.o admin/secret.o \
     admin/people.o admin/certificate.o admin/certificate_read.o admin/cmd_tls.o admin/confedit.o admin/conffile.o admin/check.o admin/process.o \
     admin/filter.o admin/queue.o admin/setup_conf.o admin/setup_files.o admin/selftest_running.o admin/cmd_setup.o \
-    admin/cmd_account.o admin/cmd_account_show.o admin/cmd_account_limit.o admin/cmd_credential.o admin/cmd_ban.o \
+    admin/cmd_account.o admin/cmd_account_show.o admin/cmd_account_limit.o admin/cmd_account_use.o admin/cmd_sender_check.o admin/cmd_credential.o admin/cmd_ban.o \
     admin/cmd_import.o admin/import.o admin/cmd_export.o admin/cmd_sender.o admin/cmd_config.o admin/cmd_queue.o \
     admin/cmd_queue_show.o admin/cmd_queue_remove.o admin/cmd_queue_summary.o admin/matches.o admin/spool_control.o \
     admin/cmd_mailq.o admin/cmd_completion.o admin/cmd_clientconfig.o admin/cmd_status.o \
-    admin/control.o admin/cmd_session.o admin/cmd_pause.o admin/cmd_metrics.o admin/cmd_selftest.o
+    admin/control.o admin/cmd_session.o admin/cmd_pause.o admin/cmd_metrics.o admin/cmd_selftest.o admin/selftest_spool.o admin/selftest_tls.o

@@ -23,13 +23,13 @@ report(const struct admin *a, const char *account, const char *action, const str
 		json_put_str(&j, "account", account);
 		json_put_str(&j, "action", action);
 		json_put_bool(&j, "dry_run", a->dry_run);
-		if (s != NULL && s->generated)
+		if (s != NULL && s->generated && !a->dry_run)
 			json_put_str(&j, "password", s->text);
 		json_end(&j, stdout);
 		return;
 	}
 	out_say("account %s: %s%s", account, action, a->dry_run ? " (dry run: nothing was changed)" : "");
-	if (s != NULL && s->generated)
+	if (s != NULL && s->generated && !a->dry_run)
 		printf("%s\n", s->text);
 }
 
@@ -177,9 +177,10 @@ cmd_account_rename(struct admin *a)
 		return code;
 	if ((code = people_find(r, a->words[0], &account)) == EX_OK &&
 	    (err = registry_rename_account(r, account.id, a->words[1])) != ERR_OK) {
-		if (err == ERR_EXISTS)
+		if (err == ERR_EXISTS) {
+			out_fix("another name; smtpadm account show %s shows that account", a->words[1]);
 			code = out_fail(EX_CANTCREAT, "exists", "account '%s' exists already", a->words[1]);
-		else if (err == ERR_SYNTAX)
+		} else if (err == ERR_SYNTAX)
 			code = out_fail(EX_DATAERR, "bad_address", "'%s' is no name for an account", a->words[1]);
 		else
 			code = people_fail(r, err, a->words[0]);

@@ -103,12 +103,41 @@ change(struct admin *a, struct registry_ban *b, bool is_removal, const char *act
 	return code;
 }
 
+/* Not by a slip of the hand: half of the network, or this machine. */
+static int
+check_width(const struct admin *a)
+{
+	static const struct netaddr loopback[] = {
+		{ .family = 4, .octets = { 127, 0, 0, 1 } }, { .family = 6, .octets = { [15] = 1 } }
+	};
+	struct netmask m;
+	int code = EX_OK;
+
+	for (size_t i = 0; i < a->nwords && code == EX_OK && !a->yes; i++) {
+		bool is_wide, is_local = false;
+
+		if ((code = parse_network(a->words[i], &m)) != EX_OK)
+			break;
+		is_wide = m.bits < (m.address.family == 4 ? 8 : 16);
+		for (size_t k = 0; k < 2; k++)
+			is_local = is_local || (m.bits <= (k == 0 ? 8 : 127) && netaddr_is_in(&loopback[k], &m));
+		if (!is_wide && !is_local)
+			continue;
+		out_fix("smtpadm ban add %s --yes, if that is meant", a->words[i]);
+		code = out_fail(EX_USAGE, "needs_yes", "'%s' %s", a->words[i], is_local ? "holds this machine's own addresses" :
+		    "is wider than /8 (IPv4) or /16 (IPv6)");
+	}
+	return code;
+}
+
 int
 cmd_ban_add(struct admin *a)
 {
 	struct registry_ban b = { .allow = false };
 	int code = read_options(a, &b);
 
+	if (code == EX_OK)
+		code = check_width(a);
 	return code != EX_OK ? code : change(a, &b, false, "banned");
 }
 

@@ -63,6 +63,18 @@ put_values(const char *value)
 		putchar(*value == '|' ? ' ' : *value);
 }
 
+/* What may follow an option, of one noun or of any other. */
+static void
+put_option_case(const char *noun, const struct option *o)
+{
+	if (o->value == NULL)
+		return;
+	printf("\t%s' --%s') choices='", noun != NULL ? noun : "*", o->name);
+	put_values(o->value);
+	printf("' flags= global= value=%s ;;\n", strcmp(o->value, "DIR") == 0 ? "dir" :
+	    strcmp(o->value, "FILE") == 0 ? "file" : "word");
+}
+
 /* A shell function's cases: the verbs of a noun, the options of a command, the values of an option. */
 static void
 put_cases(void)
@@ -85,17 +97,13 @@ put_cases(void)
 		put_options(c->options);
 		printf("' ;;\n");
 	}
-	printf("\tesac\n\tcase \"$before\" in\n");
-	for (size_t i = 0; i < OPT_COUNT; i++) {
-		const struct option *o = &command_options[i];
-
-		if (o->value == NULL)
-			continue;
-		printf("\t--%s) choices='", o->name);
-		put_values(o->value);
-		printf("' flags= global= value=%s ;;\n", strcmp(o->value, "DIR") == 0 ? "dir" :
-		    strcmp(o->value, "FILE") == 0 ? "file" : "word");
-	}
+	printf("\tesac\n\tcase \"$noun $before\" in\n");
+	for (size_t k = 0; command_row(k) != NULL; k++)
+		for (size_t i = 0; i < OPT_COUNT && is_first(k); i++)
+			if (command_option(command_row(k)->noun, (enum option_id)i) != &command_options[i])
+				put_option_case(command_row(k)->noun, command_option(command_row(k)->noun, (enum option_id)i));
+	for (size_t i = 0; i < OPT_COUNT; i++)
+		put_option_case(NULL, &command_options[i]);
 	printf("\tesac\n");
 }
 
@@ -169,7 +177,7 @@ static void
 put_fish_options(uint64_t mask, const char *condition, const char *noun, const char *verb)
 {
 	for (size_t i = 0; i < OPT_COUNT; i++) {
-		const struct option *o = &command_options[i];
+		const struct option *o = command_option(noun != NULL ? noun : "", (enum option_id)i);
 
 		if ((mask & (1ULL << i)) == 0)
 			continue;

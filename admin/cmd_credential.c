@@ -35,13 +35,13 @@ report(const struct admin *a, const char *account, const char *name, const char 
 		json_put_str(&j, "credential", name);
 		json_put_str(&j, "action", action);
 		json_put_bool(&j, "dry_run", a->dry_run);
-		if (s != NULL && s->generated)
+		if (s != NULL && s->generated && !a->dry_run)
 			json_put_str(&j, "password", s->text);
 		json_end(&j, stdout);
 		return;
 	}
 	out_say("account %s: credential %s %s%s", account, name, action, a->dry_run ? " (dry run: nothing was changed)" : "");
-	if (s != NULL && s->generated)
+	if (s != NULL && s->generated && !a->dry_run)
 		printf("%s\n", s->text);
 }
 
@@ -50,6 +50,7 @@ need_name(const struct admin *a, const char **name)
 {
 	if ((*name = admin_value(a, OPT_NAME)) != NULL)
 		return EX_OK;
+	out_fix("--name NAME, such as --name phone; smtpadm credential list %s shows those there are", a->words[0]);
 	return out_fail(EX_USAGE, "usage", "which credential? --name NAME says it");
 }
 
@@ -63,8 +64,10 @@ read_expiry(const struct admin *a, uint64_t *expires_us)
 	*expires_us = 0;
 	if (text == NULL || strcmp(text, "never") == 0)
 		return EX_OK;
-	if (str_parse_duration(text, &ms) != ERR_OK || ms < 1000 || ms > 100ULL * 366 * 86400 * 1000)
+	if (str_parse_duration(text, &ms) != ERR_OK || ms < 1000 || ms > 100ULL * 366 * 86400 * 1000) {
+		out_fix("--expires 12h, --expires 90d, --expires never");
 		return out_fail(EX_USAGE, "usage", "--expires takes a time such as 12h or 90d, not '%s'", text);
+	}
 	*expires_us = (io_now_us() / 1000000 + ms / 1000) * 1000000;
 	return EX_OK;
 }
@@ -249,6 +252,49 @@ cmd_credential_list(struct admin *a)
 	if (!out_is_json() && n == 0 && code == EX_OK)
 		out_say("%s has no credential: nobody can log in", account.name);
 	table_print(&t);
+	registry_close(r);
+	return code;
+}
+
+int
+cmd_credential_show(struct admin *a)
+{
+	static struct registry_credential c[REGISTRY_CREDENTIALS_MAX];
+	struct registry_account account;
+	char set[40], expires[40], used[40];
+	struct registry *r;
+	const char *name;
+	size_t n = 0, i = 0;
+	struct json j;
+	int code, err;
+
+	if ((code = need_name(a, &name)) != EX_OK || (code = people_open(a, false, &r)) != EX_OK)
+		return code;
+	if ((code = people_find(r, a->words[0], &account)) != EX_OK)
+		goto out;
+	if ((err = registry_list_credentials(r, account.id, c, REGISTRY_CREDENTIALS_MAX, &n)) != ERR_OK) {
+		code = people_fail(r, err, account.name);
+		goto out;
+	}
+	while (i < n && !str_is_equal_nocase(c[i].name, strlen(c[i].name), name, strlen(name)))
+		i++;
+	if (i == n) {
+		code = fail(r, ERR_NOTFOUND, account.name, name);
+	} else if (out_is_json()) {
+		json_begin(&j);
+		json_put_str(&j, "account", account.name);
+		people_put_credential(&j, &c[i]);
+		json_end(&j, stdout);
+	} else {
+		out_print("account     %s\ncredential  %s\nkind        %s\nmethod      %s\nset         %s\nexpires     %s\n"
+		    "last used   %s\nfrom        %s\n", account.name, c[i].name,
+		    c[i].kind == CREDENTIAL_MAIN ? "main" : c[i].device ? "device" : "app", people_method(c[i].hash),
+		    show_time(set, a->time, c[i].changed_us),
+		    c[i].expires_us != 0 ? show_time(expires, a->time, c[i].expires_us) : "never",
+		    c[i].used_us != 0 ? show_time(used, a->time, c[i].used_us) : "never",
+		    c[i].used_network[0] != 0 ? c[i].used_network : "-");
+	}
+out:
 	registry_close(r);
 	return code;
 }

@@ -60,12 +60,16 @@ parse_order(const struct admin *a, int (**compare)(const void *, const void *), 
 	size_t i = 0;
 
 	*limit = UINT64_MAX;
-	if (text != NULL && str_parse_u64(text, strlen(text), UINT64_MAX, limit) != ERR_OK)
+	if (text != NULL && str_parse_u64(text, strlen(text), UINT64_MAX, limit) != ERR_OK) {
+		out_fix("--limit 20");
 		return out_fail(EX_USAGE, "usage", "--limit takes a number, not '%s'", text);
+	}
 	while (order != NULL && i < 4 && strcmp(orders[i].word, order) != 0)
 		i++;
-	if (i == 4)
+	if (i == 4) {
+		out_fix("--sort age, --sort next, --sort size or --sort account");
 		return out_fail(EX_USAGE, "usage", "--sort is age, next, size or account, not '%s'", order);
+	}
 	*compare = orders[i].compare;
 	return EX_OK;
 }

@@ -241,10 +241,18 @@ report(const struct admin *a, uint32_t count, const char *account)
 }
 
 static int
-no_session(const char *what, const char *which)
+no_session(const char *id)
 {
 	out_fix("smtpadm session list");
-	return out_fail(EX_NOUSER, "no_session", "there is no session of %s'%s'", what, which);
+	return out_fail(EX_NOUSER, "no_session", "there is no session of the number '%s'", id);
+}
+
+/* A filter that matched nothing, as in session list. */
+static int
+none_of(const char *account)
+{
+	out_fix("smtpadm session list");
+	return out_fail(EX_NO, "no_session", "there is no session of '%s'", account);
 }
 
 int
@@ -260,16 +268,20 @@ cmd_session_kill(struct admin *a)
 
 	if (account != NULL && (admin_next(a, OPT_ACCOUNT, &i), admin_next(a, OPT_ACCOUNT, &i)) != NULL)
 		return out_fail(EX_USAGE, "usage", "one --account at a time");
-	if ((id == NULL) == (account == NULL))
+	if ((id == NULL) == (account == NULL)) {
+		out_fix("smtpadm session list, then smtpadm session kill SESSION, or --account ACCOUNT");
 		return out_fail(EX_USAGE, "usage", "'session kill' needs either a session or --account");
+	}
+	out_fix("smtpadm session list");
 	if (id != NULL && !parse_id(id, &k.session))
 		return out_fail(EX_USAGE, "usage", "'%s' is no session: it has 16 hexadecimal digits, see session list", id);
+	out_fix("%s", "");
 	if (account != NULL && str_copy(k.account, sizeof(k.account), account, strlen(account)) != ERR_OK)
-		return no_session("", account);
+		return none_of(account);
 	if (account != NULL && (code = confirm(a, &count)) != EX_OK)
 		return code;
 	if (count == 0)
-		return no_session("", account);
+		return none_of(account);
 	if (a->dry_run)
 		return report(a, (uint32_t)count, account);
 	wire_out_init(&w, data, sizeof(data));
@@ -277,6 +289,6 @@ cmd_session_kill(struct admin *a)
 	if ((code = control_order(a, &w, IPC_CONTROL_KILL_ANSWER, &d)) != EX_OK)
 		return code;
 	if (d.count == 0)
-		return account != NULL ? no_session("", account) : no_session("the number ", id);
+		return account != NULL ? none_of(account) : no_session(id);
 	return report(a, d.count, account);
 }

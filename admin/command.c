@@ -35,7 +35,7 @@ const struct option command_options[OPT_COUNT] = {
 	[OPT_HASH_STDIN] = { "hash-stdin", 0, NULL, false, "a crypt(5) hash is the first line of standard input" },
 	[OPT_CHANGED] = { "changed", 0, NULL, false, "only settings that differ from their default" },
 	[OPT_ID] = { "id", 0, "GLOB", true, "queue id" },
-	[OPT_FROM] = { "from", 0, "GLOB", true, "envelope sender; <> is the empty one; for import: the kind of file" },
+	[OPT_FROM] = { "from", 0, "GLOB", true, "envelope sender; <> is the empty one" },
 	[OPT_TO] = { "to", 0, "GLOB", true, "a recipient" },
 	[OPT_DOMAIN] = { "domain", 0, "GLOB", true, "domain of a recipient" },
 	[OPT_STATE] = { "state", 0, "STATE", true, "active, deferred, held or failed" },
@@ -48,8 +48,7 @@ const struct option command_options[OPT_COUNT] = {
 	[OPT_HEADERS] = { "headers", 0, NULL, false, "the header of the message" },
 	[OPT_BODY] = { "body", 0, NULL, false, "the body of the message" },
 	[OPT_ENVELOPE] = { "envelope", 0, NULL, false, "the envelope" },
-	[OPT_FOR] = { "for", 0, "thunderbird|ios|msmtp|postfix|printer|autoconfig", false,
-	    "for this program only; of a ban: how long, such as 2h or 7d" },
+	[OPT_FOR] = { "for", 0, "TIME", false, "how long, such as 2h or 7d; default: for ever" },
 	[OPT_PEER] = { "peer", 0, "NET", true, "clients of this address or network" },
 	[OPT_REASON] = { "reason", 0, "TEXT", false, "why, for the log" },
 	[OPT_NAME] = { "name", 0, "NAME", false, "of the credential, such as phone" },
@@ -97,10 +96,16 @@ static const struct command commands[] = {
 	    "Adds all the accounts of a file, or none; - is standard input. --from passwd, dovecot or csv (the default)." },
 	{ "account", "export", cmd_account_export, 0, 0, 0, "",
 	    "All accounts with hashes, senders and limits, as CSV that import reads." },
+	{ "account", "usage", cmd_account_usage, 1, 1, 0, "ACCOUNT", "What the account has in the queue: messages and octets." },
+	{ "account", "logins", cmd_account_logins, 1, 1, 0, "ACCOUNT",
+	    "When (to the hour) and from where each password of the account was used last." },
+	{ "account", "test", cmd_account_test, 1, 1, OPT(STDIN), "ACCOUNT",
+	    "Whether a password, which is asked for or read, would be accepted. 1 when not." },
 	{ "credential", "add", cmd_credential_add, 1, 1, PASSWORD_OPTIONS | OPT(NAME) | OPT(EXPIRES) | OPT(DEVICE), "ACCOUNT --name NAME",
 	    "Gives an account one more password, for one program or device; made and printed once unless read." },
 	{ "credential", "list", cmd_credential_list, 1, 1, 0, "ACCOUNT",
 	    "The passwords of an account, and when and from where each was used last." },
+	{ "credential", "show", cmd_credential_show, 1, 1, OPT(NAME), "ACCOUNT --name NAME", "What is known of one password, which nobody knows." },
 	{ "credential", "revoke", cmd_credential_revoke, 1, 1, OPT(NAME), "ACCOUNT --name NAME",
 	    "Takes a password away; sessions that logged in with it may do no more." },
 	{ "credential", "rotate", cmd_credential_rotate, 1, 1, PASSWORD_OPTIONS | OPT(NAME) | OPT(EXPIRES),
@@ -118,6 +123,9 @@ static const struct command commands[] = {
 	{ "sender", "list", cmd_sender_list, 0, 1, 0, "[ACCOUNT]", "The senders of one account, or of all." },
 	{ "sender", "remove", cmd_sender_remove, 2, MANY, 0, "ACCOUNT PATTERN...",
 	    "Takes senders from an account." },
+	{ "sender", "who", cmd_sender_who, 1, 1, 0, "ADDRESS", "Which accounts may send as this address. 1 when none may." },
+	{ "sender", "check", cmd_sender_check, 2, 2, 0, "ACCOUNT ADDRESS",
+	    "Whether an account may send as this address, and by which pattern. 1 when not." },
 	{ "config", "show", cmd_config_show, 0, 0, OPT(CHANGED), "", "All settings and their values." },
 	{ "config", "get", cmd_config_get, 1, 1, 0, "KEY", "The value of a setting." },
 	{ "config", "set", cmd_config_set, 2, 2, 0, "KEY VALUE",
@@ -145,6 +153,10 @@ static const struct command commands[] = {
 	    "Reads messages whole and compares size and digest. 65 when one is corrupt." },
 	{ "selftest", "sandbox", cmd_selftest_sandbox, 0, 0, 0, "",
 	    "Proves each part of each program's sandbox, and looks at the running ones. 1 when a part is absent." },
+	{ "selftest", "spool", cmd_selftest_spool, 0, 0, 0, "",
+	    "Writes, syncs, renames and removes a probe in the spool; free space and lock. 1 on a fault." },
+	{ "selftest", "tls", cmd_selftest_tls, 0, 0, 0, "",
+	    "Lets each certificate do a TLS 1.2 and a TLS 1.3 handshake with itself, in memory. 1 on a fault." },
 	{ "completion", "bash", cmd_completion_bash, 0, 0, 0, "", "A script for bash that completes these commands." },
 	{ "completion", "zsh", cmd_completion_zsh, 0, 0, 0, "", "The same for zsh." },
 	{ "completion", "fish", cmd_completion_fish, 0, 0, 0, "", "The same for fish." },
@@ -152,11 +164,13 @@ static const struct command commands[] = {
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static const struct {
-	const char *word, *meaning;
+	const char *word, *meaning, *noun;	/* of the one noun where it means this, before the general ones; NULL: any */
 } synonyms[] = {
-	{ "ls", "list" }, { "rm", "remove" }, { "del", "remove" }, { "delete", "remove" }, { "drop", "remove" },
-	{ "create", "add" }, { "new", "add" }, { "user", "account" },
-	{ "creds", "credential" }, { "app-password", "credential" },
+	{ "rm", "revoke", "credential" }, { "del", "revoke", "credential" }, { "delete", "revoke", "credential" },
+	{ "drop", "revoke", "credential" }, { "remove", "revoke", "credential" },
+	{ "ls", "list", NULL }, { "rm", "remove", NULL }, { "del", "remove", NULL }, { "delete", "remove", NULL },
+	{ "drop", "remove", NULL }, { "create", "add", NULL }, { "new", "add", NULL }, { "user", "account", NULL },
+	{ "creds", "credential", NULL }, { "app-password", "credential", NULL },
 };
 
 const struct command *
@@ -165,13 +179,28 @@ command_row(size_t i)
 	return i < NCOMMANDS ? &commands[i] : NULL;
 }
 
+/* A verb's meaning depends on its noun; noun is NULL for a noun itself. */
 static const char *
-meaning_of(const char *word)
+meaning_of(const char *word, const char *noun)
 {
 	for (size_t i = 0; i < sizeof(synonyms) / sizeof(synonyms[0]); i++)
-		if (strcmp(word, synonyms[i].word) == 0)
+		if (strcmp(word, synonyms[i].word) == 0 && (synonyms[i].noun == NULL ||
+		    (noun != NULL && strcmp(noun, synonyms[i].noun) == 0)))
 			return synonyms[i].meaning;
 	return word;
+}
+
+/* What other mail servers' queues do, and this one not before it delivers. */
+static bool
+is_of_delivery(const char *noun, const char *word)
+{
+	static const char *const verbs[] = { "hold", "freeze", "suspend", "release", "unhold", "thaw", "resume", "retry",
+	    "flush", "run", "bounce", "fail", "reroute" };
+
+	for (size_t i = 0; strcmp(noun, "queue") == 0 && i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcmp(word, verbs[i]) == 0)
+			return true;
+	return false;
 }
 
 static const struct command *
@@ -207,6 +236,9 @@ unknown_verb(const char *noun, const char *word)
 	out_fix("smtpadm %s --help", noun);
 	if (word == NULL)
 		out_fail(EX_USAGE, "usage", "'%s' needs a verb: %s", noun, list);
+	else if (is_of_delivery(noun, word))
+		out_fail(EX_USAGE, "not_yet", "'queue %s': holding, retrying and bouncing come with delivery, which this version "
+		    "does not do", word);
 	else if ((nearest = str_nearest(word, names, n)) != NULL)
 		out_fail(
 		    EX_USAGE, "unknown_command", "unknown verb '%s' of '%s', did you mean '%s'?", word, noun, nearest);
@@ -218,7 +250,7 @@ unknown_verb(const char *noun, const char *word)
 const struct command *
 command_find(const char *const *words, size_t nwords, size_t *used)
 {
-	const char *noun = meaning_of(words[0]), *verb = nwords > 1 ? meaning_of(words[1]) : NULL;
+	const char *noun = meaning_of(words[0], NULL), *verb = nwords > 1 ? meaning_of(words[1], noun) : NULL;
 	bool known = false;
 
 	for (size_t i = 0; i < NCOMMANDS; i++) {
@@ -258,12 +290,36 @@ print_entry(const char *left, int indent, const char *text)
 	printf("\n");
 }
 
+/* Where an option of one noun is not what it is elsewhere. */
+static const struct {
+	const char	*noun;
+	enum option_id	 id;
+	struct option	 option;
+} special[] = {
+	{ "account", OPT_FOR, { "for", 0, "thunderbird|ios|msmtp|postfix|printer|autoconfig", false, "for this program only" } },
+	{ "account", OPT_FROM, { "from", 0, "passwd|dovecot|csv", false, "the kind of file; default: csv" } },
+	{ "account", OPT_DOMAIN, { "domain", 0, "DOMAIN", false, "put behind names that have none" } },
+	{ "setup", OPT_ACCOUNT, { "account", 0, "ACCOUNT", false, "an account to begin with" } },
+	{ "session", OPT_ACCOUNT, { "account", 0, "ACCOUNT", true, "sessions of this account" } },
+	{ "queue", OPT_ACCOUNT, { "account", 0, "GLOB", true, "messages of this account" } },
+};
+
+const struct option *
+command_option(const char *noun, enum option_id id)
+{
+	noun = meaning_of(noun, NULL);
+	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if (special[i].id == id && strcmp(special[i].noun, noun) == 0)
+			return &special[i].option;
+	return &command_options[id];
+}
+
 static void
-print_options(uint64_t mask)
+print_options(uint64_t mask, const char *noun)
 {
 	for (size_t i = 0; i < OPT_COUNT; i++) {
-		const struct option *o = &command_options[i];
-		char left[64], letter[8] = "    ";
+		const struct option *o = command_option(noun, (enum option_id)i);
+		char left[128], letter[8] = "    ";
 
 		if ((mask & (1ULL << i)) == 0)
 			continue;
@@ -299,7 +355,7 @@ help_on(const char *noun, const char *verb)
 	}
 	if (mask != 0)
 		printf("Options:\n");
-	print_options(mask);
+	print_options(mask, noun);
 	if (strcmp(noun, "queue") == 0 && (mask & OPTIONS_FILTER) != 0)
 		printf("Filters add up; the same one repeated means either. Some filter, or --all, is needed.\n");
 	printf("Global options: smtpadm --help. The manual: smtpadm(8).\n");
@@ -314,7 +370,7 @@ command_help(const char *const *words, size_t nwords)
 
 	if (nwords > 0) {
 		for (size_t i = 0; i < NCOMMANDS; i++)
-			if (nwords == 1 && strcmp(commands[i].noun, meaning_of(words[0])) == 0)
+			if (nwords == 1 && strcmp(commands[i].noun, meaning_of(words[0], NULL)) == 0)
 				return help_on(commands[i].noun, NULL);
 		if ((c = command_find(words, nwords, &used)) == NULL)
 			return EX_USAGE;
@@ -324,14 +380,14 @@ command_help(const char *const *words, size_t nwords)
 	    "Usage: smtpadm [OPTION...] NOUN VERB [ARGUMENT...]\n\nCommands:\n");
 	for (size_t i = 0; i < NCOMMANDS; i++) {
 		const struct command *d = &commands[i];
-		char left[64];
+		char left[128];
 
 		snprintf(left, sizeof(left), "  %s%s%s %s", d->noun, d->verb != NULL ? " " : "",
 		    d->verb != NULL ? d->verb : "", d->arguments);
 		print_entry(left, 36, d->help);
 	}
 	printf("\nGlobal options, before or behind the command:\n");
-	print_options(OPTIONS_GLOBAL);
+	print_options(OPTIONS_GLOBAL, "");
 	printf("\nOne command's options: smtpadm NOUN VERB --help. The manual: smtpadm(8).\n");
 	return EX_OK;
 }

@@ -33,6 +33,9 @@ struct option {
 
 extern const struct option command_options[OPT_COUNT];
 
+/* An option as this noun has it. */
+const struct option *command_option(const char *noun, enum option_id id);
+
 /* Row i of the table of commands, NULL behind the last. */
 const struct command *command_row(size_t i);
 
@@ -66,7 +69,11 @@ int	cmd_account_limit(struct admin *a);
 int	cmd_account_import(struct admin *a);
 int	cmd_account_export(struct admin *a);
 int	cmd_credential_add(struct admin *a);
+int	cmd_account_usage(struct admin *a);
+int	cmd_account_logins(struct admin *a);
+int	cmd_account_test(struct admin *a);
 int	cmd_credential_list(struct admin *a);
+int	cmd_credential_show(struct admin *a);
 int	cmd_credential_revoke(struct admin *a);
 int	cmd_credential_rotate(struct admin *a);
 int	cmd_ban_list(struct admin *a);
@@ -76,6 +83,8 @@ int	cmd_ban_remove(struct admin *a);
 int	cmd_sender_add(struct admin *a);
 int	cmd_sender_list(struct admin *a);
 int	cmd_sender_remove(struct admin *a);
+int	cmd_sender_who(struct admin *a);
+int	cmd_sender_check(struct admin *a);
 int	cmd_config_show(struct admin *a);
 int	cmd_config_get(struct admin *a);
 int	cmd_config_set(struct admin *a);
@@ -92,6 +101,8 @@ int	cmd_queue_show(struct admin *a);
 int	cmd_queue_cat(struct admin *a);
 int	cmd_queue_verify(struct admin *a);
 int	cmd_selftest_sandbox(struct admin *a);
+int	cmd_selftest_spool(struct admin *a);
+int	cmd_selftest_tls(struct admin *a);
 int	cmd_account_clientconfig(struct admin *a);
 int	cmd_completion_bash(struct admin *a);
 int	cmd_completion_zsh(struct admin *a);

@@ -127,9 +127,16 @@ int
 conffile_save(struct conffile *f)
 {
 	bool is_owner = f->uid == geteuid() && f->gid == getegid();
-	/* In the folder that was opened and locked, whoever may have moved its name since. */
-	int err = io_replace_at(f->lock_fd, strrchr(f->path, '/') + 1, f->text.data, f->text.len, f->mode,
-	    is_owner ? (uid_t)-1 : f->uid, f->gid);
+	char folder[PATH_MAX];
+	int err;
 
+	/* The folder of a first setup was not there yet to be locked. */
+	if (f->lock_fd < 0 && (str_fmt(folder, sizeof(folder), "%s", f->path) != ERR_OK ||
+	    (f->lock_fd = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0))
+		err = ERR_SYSTEM;
+	else
+		/* In the folder that was opened, whoever may have moved its name since. */
+		err = io_replace_at(f->lock_fd, strrchr(f->path, '/') + 1, f->text.data, f->text.len, f->mode,
+		    is_owner ? (uid_t)-1 : f->uid, f->gid);
 	return err == ERR_OK ? EX_OK : out_fail(admin_code(err), admin_name(err), "%s: %s", f->path, err_text(err));
 }

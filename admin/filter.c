@@ -21,9 +21,11 @@ parse_age(const char *text, uint64_t now_us, uint64_t *since_us, const char *opt
 
 	if (text == NULL)
 		return EX_OK;
-	if (str_parse_duration(text, &ms) != ERR_OK || ms > now_us / 1000)
+	if (str_parse_duration(text, &ms) != ERR_OK || ms > now_us / 1000) {
+		out_fix("--%s 30s, --%s 5m, --%s 2h, --%s 4d", option, option, option, option);
 		return out_fail(
 		    EX_USAGE, "usage", "--%s takes a time such as 30s, 5m, 2h or 4d, not '%s'", option, text);
+	}
 	*since_us = now_us - ms * 1000;
 	return EX_OK;
 }
@@ -36,9 +38,11 @@ parse_sizes(struct filter *f)
 	size_t i = 0;
 
 	while ((text = admin_next(f->a, OPT_SIZE, &i)) != NULL) {
-		if ((text[0] != '+' && text[0] != '-') || str_parse_size(text + 1, &octets) != ERR_OK)
+		if ((text[0] != '+' && text[0] != '-') || str_parse_size(text + 1, &octets) != ERR_OK) {
+			out_fix("--size +1M for larger ones, --size -10K for smaller ones");
 			return out_fail(
 			    EX_USAGE, "usage", "--size takes +N (larger) or -N (smaller) such as +1M, not '%s'", text);
+		}
 		if (text[0] == '+')
 			f->larger = octets;
 		else
@@ -58,9 +62,11 @@ check_states(const struct filter *f)
 
 		while (s < 4 && strcmp(states[s], text) != 0)
 			s++;
-		if (s == 4)
+		if (s == 4) {
+			out_fix("--state active, --state deferred, --state held or --state failed");
 			return out_fail(
 			    EX_USAGE, "usage", "--state is active, deferred, held or failed, not '%s'", text);
+		}
 	}
 	return EX_OK;
 }

@@ -61,7 +61,7 @@ unknown_option(const char *name)
 static int
 take_option(struct admin *a, size_t id, const char *value)
 {
-	const struct option *o = &command_options[id];
+	const struct option *o = command_option(a->nwords != 0 ? a->words[0] : "", (enum option_id)id);
 
 	if (a->noptions == ADMIN_OPTIONS_MAX)
 		return out_fail(EX_USAGE, "usage", "too many options");
@@ -186,8 +186,10 @@ check_usage(const struct admin *a, const struct command *c)
 	/* The word too many is not repeated: it may be a password. */
 	if (a->nwords > c->max)
 		return out_fail(EX_USAGE, "usage",
-		    "'%s%s%s' takes %s%s, and there are more words; passwords never stand on the command line", c->noun,
-		    blank, verb, c->max == 0 ? "no argument" : "only ", c->max == 0 ? "" : c->arguments);
+		    "'%s%s%s' takes %s%s, and there are more words%s", c->noun,
+		    blank, verb, c->max == 0 ? "no argument" : "only ", c->max == 0 ? "" : c->arguments,
+		    (c->options & (OPT(STDIN) | OPT(PASSWORD_STDIN))) != 0 ?
+		    "; passwords never stand on the command line" : "");
 	out_fix("%s", "");
 	return EX_OK;
 }

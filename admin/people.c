@@ -89,6 +89,7 @@ people_check_name(const char *name)
 		return EX_OK;
 	if (n < REGISTRY_NAME_MAX && n > 0 && strspn(name, letters) == n)
 		return EX_OK;
+	out_fix("an address such as alice@example.org, or letters, digits and ._+- only");
 	return out_fail(
 	    EX_DATAERR, "bad_address", "'%s' is neither an address such as alice@example.org nor a plain word", name);
 }

@@ -13,7 +13,7 @@ struct selftest {
 	bool			 failed;
 };
 
-/* result is "ok", "absent" or "off". */
+/* result is "ok" or "off", or "absent" or "fault", which fail the test. */
 void	selftest_add(struct selftest *t, const char *program, const char *part, const char *result, const char *text);
 
 /* Looks at the processes of the running instance, if it runs. Exit code: 71 when /proc can't be read. */

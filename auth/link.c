@@ -77,7 +77,7 @@ flush(struct auth *a)
 static void
 answer_from(struct auth *a, const struct ipc_from *m)
 {
-	struct ipc_from_answer answer = { .session = m->session, .t = m->t, .allowed = verdict_from(a, m) };
+	struct ipc_from_answer answer = { .session = m->session, .t = m->t, .verdict = verdict_from(a, m) };
 	uint8_t data[FROM_ANSWER_SIZE];
 	struct link *l = &a->link;
 	struct wire_out w;

@@ -20,6 +20,7 @@
 #include "throttle.h"
 #include "writer.h"
 
+#define BANNED_WAIT_SECONDS 3600	/* what a banned client is told; it is refused as long as the admin wants */
 #define SLOT_WAIT_MS 2000	/* PROTOCOL, reading 2 */
 #define NOTE_EVERY_US 3600000000ULL	/* how often the use of a credential is written down */
 #define KNOWN_FOR_US (30 * 24 * NOTE_EVERY_US)	/* how long a network that was written down counts as known */
@@ -62,7 +63,7 @@ login_cancel(struct session *s)
 static int
 answer(struct session *s, enum login_verdict verdict, int fd)
 {
-	struct ipc_login_answer m = { .verdict = verdict };
+	struct ipc_login_answer m = { .verdict = verdict, .wait_seconds = s->wait_seconds };
 	uint8_t data[IPC_TEXT_MAX + 32];
 	struct wire_out w;
 
@@ -187,6 +188,7 @@ find_obstacle(struct session *s)
 
 	switch (bans_judge(&a->bans, &s->peer, io_now_us())) {
 	case BAN_REFUSED:
+		s->wait_seconds = BANNED_WAIT_SECONDS;
 		return "banned";
 	case BAN_ALLOWED:
 		l->spared = l->known = true;
@@ -198,7 +200,10 @@ find_obstacle(struct session *s)
 		wait = throttle_wait(a->pairs, l->account.id, &s->peer, now);
 	else
 		wait = throttle_wait(a->networks, 0, &s->peer, now);
-	return wait != 0 && s->conf->conf.auth_throttle_after != 0 ? "throttled" : NULL;
+	if (wait == 0 || s->conf->conf.auth_throttle_after == 0)
+		return NULL;
+	s->wait_seconds = (uint32_t)((wait + 999) / 1000);
+	return "throttled";
 }
 
 /* Notes from where and when a credential was used, for the admin and for the next start. */
@@ -447,12 +452,14 @@ begin(struct session *s, const struct ipc_login *m)
 		auth_log_trouble(a, err);
 		return refuse(s, LOGIN_UNAVAILABLE);
 	}
-	if ((obstacle = find_obstacle(s)) != NULL) {
+	drop_expired(l);
+	obstacle = find_obstacle(s);
+	/* A password that is known to be right is no guess. */
+	if (obstacle != NULL && !(strcmp(obstacle, "throttled") == 0 && is_remembered(s))) {
 		log_login(s, LOG_LEVEL_WARNING, "login.refused", NULL, l->user, obstacle);
 		refuse_late(s, LOGIN_THROTTLED, 1);
 		return ERR_OK;
 	}
-	drop_expired(l);
 	if (is_remembered(s))
 		return accept_login(s);
 	l->job.settle = settle;

@@ -42,6 +42,7 @@ struct session {
 	uint64_t		 account, credential, changed_us;	/* account 0: none */
 	struct registry_limits	 limits;	/* in force at the last command */
 	char			*name;		/* the account's */
+	uint32_t		 wait_seconds;	/* of a login that was throttled last */
 	bool			 device;	/* logged in with an old device's credential */
 	uint32_t		 generation;	/* of the link that it was granted on */
 	uint32_t		 ngrants;	/* sockets that it has got to the spool there */
@@ -72,8 +73,8 @@ int	verdict_sender(struct session *s, struct wire_in *body);
 int	verdict_recipient(struct session *s, struct wire_in *body);
 int	verdict_reset(struct session *s, struct wire_in *body);
 int	verdict_spool(struct session *s, struct wire_in *body);
-/* Whether the session's account may use all of these in a From field. */
-bool	verdict_from(struct auth *a, const struct ipc_from *m);
+/* Whether the login holds, and the account may use all of these in a From field. */
+enum header_verdict verdict_from(struct auth *a, const struct ipc_from *m);
 
 /* status.c */
 int	status_request(struct session *s, struct wire_in *body);

@@ -195,20 +195,20 @@ verdict_spool(struct session *s, struct wire_in *body)
 	return err;
 }
 
-bool
+enum header_verdict
 verdict_from(struct auth *a, const struct ipc_from *m)
 {
 	struct session *s = session_find(a, m->session);
-	int err = m->n != 0 ? ERR_OK : ERR_DENIED;
+	int err = ERR_OK;
 
-	if (s == NULL || s->account == 0)
-		return false;
+	if (s == NULL || s->account == 0 || check_login(s) == ERR_DENIED)
+		return HEADER_LOGIN_VOID;
 	for (size_t i = 0; i < m->n && err == ERR_OK; i++)
 		err = registry_check_sender(a->registry, s->account, &m->addresses[i]);
 	if (err == ERR_DENIED)
 		log_event(LOG_LEVEL_INFO, s->number, "sender.refused", "account", s->name, "sender",
-		    m->n != 0 ? m->addresses[0].text : NULL, "reason", "header_from", NULL);
+		    m->addresses[0].text, "reason", "header_from", NULL);
 	else if (err != ERR_OK)
 		auth_log_trouble(a, err);
-	return err == ERR_OK;
+	return err == ERR_OK ? HEADER_ALLOWED : HEADER_NOT_ALLOWED;
 }

@@ -467,8 +467,6 @@ check_listeners(struct parse *p)
 		else if (l->kind == LISTENER_PLAIN && !netaddr_is_loopback(&l->address) && l->nnetworks == 0)
 			fail(p, "listener '%s' has no TLS, so passwords would cross the network in the clear: use a loopback "
 			    "address, or name the local networks with 'networks = 192.168.1.0/24'", l->name);
-		else if (l->kind != LISTENER_PLAIN && l->nnetworks != 0)
-			fail(p, "listener '%s': networks belongs to a listener of kind plain", l->name);
 		for (size_t j = 0; j < i && !p->failed; j++)
 			if (netaddr_is_equal(&l->address, &c->listeners[j].address))
 				fail(p, "listeners '%s' and '%s' have the same address", c->listeners[j].name, l->name);

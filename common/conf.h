@@ -26,7 +26,7 @@ struct conf_listener {
 	char			name[48];
 	enum listener_kind	kind;
 	struct netaddr		address;
-	struct netmask		networks[CONF_NETWORKS_MAX];	/* clients that may come, beside loopback (plain only) */
+	struct netmask		networks[CONF_NETWORKS_MAX];	/* clients that may come; none: all, but plain: loopback, and beside it these */
 	size_t			nnetworks;
 };
 

@@ -52,7 +52,7 @@ enum ipc_kind {
 	IPC_ENVELOPE_RECIPIENT = 0x44,
 	IPC_ENVELOPE_DROP = 0x46,
 	/* spool -> auth */
-	IPC_FROM = 0x48, IPC_FROM_ANSWER = 0x49,	/* header From: may this account use all of these? */
+	IPC_FROM = 0x48, IPC_FROM_ANSWER = 0x49,	/* header From, perhaps none: does the login hold, may it use all of these? */
 	IPC_STORAGE = 0x4a,				/* one-way: whether there is room for mail */
 	IPC_USAGE = 0x4c,				/* one-way: what waits of an account; of all after a new link */
 
@@ -242,6 +242,7 @@ struct ipc_login_answer {
 	enum login_verdict	verdict;
 	uint64_t		account;		/* its number, 0 unless OK */
 	char			name[IPC_TEXT_MAX];	/* the account's name, "" unless OK */
+	uint32_t		wait_seconds;		/* LOGIN_THROTTLED: until it is worth a try again */
 	bool			device;			/* an old device: bare LF is passed on, for spool to mend */
 };
 void	ipc_put_login_answer(struct wire_out *w, const struct ipc_login_answer *m);
@@ -360,10 +361,15 @@ struct ipc_from {
 void	ipc_put_from(struct wire_out *w, const struct ipc_from *m);
 int	ipc_get_from(struct wire_in *w, struct ipc_from *m);
 
+enum header_verdict {
+	HEADER_ALLOWED,
+	HEADER_NOT_ALLOWED,
+	HEADER_LOGIN_VOID,	/* the login no longer holds, whatever the addresses */
+};
 struct ipc_from_answer {
-	uint64_t	session;
-	uint32_t	t;
-	bool		allowed;
+	uint64_t		session;
+	uint32_t		t;
+	enum header_verdict	verdict;
 };
 void	ipc_put_from_answer(struct wire_out *w, const struct ipc_from_answer *m);
 int	ipc_get_from_answer(struct wire_in *w, struct ipc_from_answer *m);
@@ -401,9 +407,13 @@ enum commit_verdict {
 	COMMIT_NO_STORAGE,		/* 452; nothing is stored, as for all below */
 	COMMIT_TOO_BIG,			/* 552 */
 	COMMIT_BAD_OCTETS,		/* 554: NUL, bare CR or bare LF */
-	COMMIT_MALFORMED,		/* 554: two From fields, header over 256 KiB, ... */
+	COMMIT_MALFORMED,		/* 554: a header over 256 KiB */
 	COMMIT_SENDER_NOT_ALLOWED,	/* 553: header From */
 	COMMIT_NO_RECIPIENTS,		/* 554 */
+	COMMIT_TWO_FROM,		/* 554 */
+	COMMIT_BAD_FROM,		/* 554: no address in it can be read */
+	COMMIT_LOOP,			/* 554: too many Received fields */
+	COMMIT_LOGIN_VOID,		/* 530 */
 	COMMIT_ERROR,			/* 451 */
 };
 struct ipc_commit_answer {

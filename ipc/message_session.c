@@ -138,6 +138,7 @@ ipc_put_login_answer(struct wire_out *w, const struct ipc_login_answer *m)
 	wire_put_u8(w, m->verdict);
 	wire_put_u64(w, m->account);
 	fields_put_text(w, m->name);
+	wire_put_u32(w, m->wait_seconds);
 	fields_put_bool(w, m->device);
 }
 
@@ -147,6 +148,7 @@ ipc_get_login_answer(struct wire_in *w, struct ipc_login_answer *m)
 	m->verdict = (enum login_verdict)wire_get_enum(w, LOGIN_THROTTLED);
 	m->account = wire_get_u64(w);
 	wire_get_text(w, m->name, sizeof(m->name));
+	m->wait_seconds = wire_get_u32(w);
 	m->device = fields_get_bool(w);
 	return wire_in_end(w);
 }

@@ -129,7 +129,7 @@ ipc_put_from_answer(struct wire_out *w, const struct ipc_from_answer *m)
 	fields_put_kind(w, IPC_FROM_ANSWER);
 	wire_put_u64(w, m->session);
 	wire_put_u32(w, m->t);
-	fields_put_bool(w, m->allowed);
+	wire_put_u8(w, m->verdict);
 }
 
 int
@@ -137,7 +137,7 @@ ipc_get_from_answer(struct wire_in *w, struct ipc_from_answer *m)
 {
 	m->session = wire_get_u64(w);
 	m->t = wire_get_u32(w);
-	m->allowed = fields_get_bool(w);
+	m->verdict = (enum header_verdict)wire_get_enum(w, HEADER_LOGIN_VOID);
 	return wire_in_end(w);
 }
 

@@ -9,6 +9,7 @@
 #include "err.h"
 #include "format.h"
 
+#define RECEIVED_MAX 100	/* RFC 5321, 6.3 */
 #define OUT_MAX (FORMAT_ENVELOPE_MAX + 4 * HEADER_MAX)
 
 void
@@ -59,9 +60,12 @@ read_from(struct assembly *a)
 		assembly_fail(a, COMMIT_ERROR);
 		return;
 	}
+	/* Without a From field only the login is asked about. */
+	if (a->header.nfrom == 0)
+		return;
 	err = header_get_from(&a->header, a->from->addresses, IPC_FROM_ADDRESSES_MAX, &n);
 	if (err != ERR_OK)
-		assembly_fail(a, err == ERR_TOOBIG ? COMMIT_SENDER_NOT_ALLOWED : COMMIT_MALFORMED);
+		assembly_fail(a, err == ERR_TOOBIG ? COMMIT_SENDER_NOT_ALLOWED : COMMIT_BAD_FROM);
 	else
 		a->from->n = (uint8_t)n;
 }
@@ -69,11 +73,11 @@ read_from(struct assembly *a)
 static void
 finish_header(struct assembly *a)
 {
-	if (a->header.nfrom > 1) {
-		assembly_fail(a, COMMIT_MALFORMED);
+	if (a->header.nfrom > 1 || a->header.nreceived > RECEIVED_MAX) {
+		assembly_fail(a, a->header.nfrom > 1 ? COMMIT_TWO_FROM : COMMIT_LOOP);
 		return;
 	}
-	if (a->check_header && a->header.nfrom == 1)
+	if (a->check_header)
 		read_from(a);
 	if (a->fault == COMMIT_STORED && header_put(&a->header, &a->out, &a->repair) != ERR_OK)
 		assembly_fail(a, COMMIT_ERROR);

@@ -87,6 +87,7 @@ complete(struct header *h)
 				h->from_len = f.end - f.value;
 			}
 		}
+		h->nreceived += is_name(h, &f, "Received");
 		h->has_date |= is_name(h, &f, "Date");
 		h->has_message_id |= is_name(h, &f, "Message-ID");
 	}

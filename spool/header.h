@@ -22,7 +22,7 @@ struct header {
 	bool		is_complete;
 	/* known when it is complete */
 	size_t		fields_len;	/* octets of the fields in raw; what stands behind them is body */
-	unsigned	nfrom;		/* From fields */
+	unsigned	nfrom, nreceived;	/* From and Received fields */
 	bool		has_date, has_message_id;
 	size_t		from, from_len;	/* the value of the first From in raw */
 };

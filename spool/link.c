@@ -93,7 +93,7 @@ handle_from_answer(struct spooler *sp, struct ipc_message *m)
 	if (err != ERR_OK)
 		return err;
 	if ((message = message_find(sp, got.from_answer.session, got.from_answer.t)) != NULL)
-		message_judge(message, got.from_answer.allowed);
+		message_judge(message, got.from_answer.verdict);
 	return ERR_OK;
 }
 

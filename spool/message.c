@@ -28,6 +28,8 @@ static const char *const reasons[] = {
 	[COMMIT_STORED] = "none", [COMMIT_NO_STORAGE] = "no_storage", [COMMIT_TOO_BIG] = "too_big",
 	[COMMIT_BAD_OCTETS] = "bad_octets", [COMMIT_MALFORMED] = "malformed",
 	[COMMIT_SENDER_NOT_ALLOWED] = "sender_not_allowed", [COMMIT_NO_RECIPIENTS] = "no_recipients",
+	[COMMIT_TWO_FROM] = "two_from_fields", [COMMIT_BAD_FROM] = "bad_from_field", [COMMIT_LOOP] = "loop",
+	[COMMIT_LOGIN_VOID] = "login_void",
 	[COMMIT_ERROR] = "error",
 };
 
@@ -266,15 +268,15 @@ message_finish_job(struct message *m)
 }
 
 void
-message_judge(struct message *m, bool allowed)
+message_judge(struct message *m, enum header_verdict verdict)
 {
 	if (m->from != FROM_ASKED)
 		return;
 	m->from = FROM_ALLOWED;
 	free(m->assembly.from);
 	m->assembly.from = NULL;
-	if (!allowed)
-		assembly_fail(&m->assembly, COMMIT_SENDER_NOT_ALLOWED);
+	if (verdict != HEADER_ALLOWED)
+		assembly_fail(&m->assembly, verdict == HEADER_LOGIN_VOID ? COMMIT_LOGIN_VOID : COMMIT_SENDER_NOT_ALLOWED);
 	advance(m);
 }
 

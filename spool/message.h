@@ -55,7 +55,7 @@ void	message_leave(struct message *m);
 void	message_finish_job(struct message *m);
 
 /* auth's answer about the header From; or the link was lost. */
-void	message_judge(struct message *m, bool allowed);
+void	message_judge(struct message *m, enum header_verdict verdict);
 void	message_lose_link(struct message *m);
 
 /* Every second: looks for answers that do not come. */

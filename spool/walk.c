@@ -100,7 +100,8 @@ open_entry(const struct spool_dirs *d, const struct found *f, enum spool_folder 
 	memcpy(e->name, f->name, strlen(f->name) + 1);
 	e->fd = openat(d->fds[folder], f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	if (e->fd < 0)
-		return errno == EMFILE || errno == ENFILE || errno == EACCES || errno == EIO ? ERR_SYSTEM : ERR_NOTFOUND;
+		/* One of another owner (EACCES) hides none of the others; postern-spool names it when it starts. */
+		return errno == EMFILE || errno == ENFILE || errno == EIO ? ERR_SYSTEM : ERR_NOTFOUND;
 	if (fstat(e->fd, &st) == 0 && S_ISREG(st.st_mode))
 		return ERR_OK;
 	io_close(&e->fd);

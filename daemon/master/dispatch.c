@@ -13,7 +13,7 @@
 static bool
 may_use_listener(const struct conf_listener *l, const struct netaddr *peer)
 {
-	if (l->kind != LISTENER_PLAIN || netaddr_is_loopback(peer))
+	if (l->kind == LISTENER_PLAIN ? netaddr_is_loopback(peer) : l->nnetworks == 0)
 		return true;
 	for (size_t i = 0; i < l->nnetworks; i++)
 		if (netaddr_is_in(peer, &l->networks[i]))

@@ -17,6 +17,7 @@
 #include "io.h"
 #include "log.h"
 #include "master.h"
+#include "reply.h"
 
 #define BACKLOG 4096		/* bounded by net.core.somaxconn */
 #define ACCEPTS_A_ROUND 16	/* then the other sockets have their turn */
@@ -64,6 +65,18 @@ open_socket(const struct conf_listener *l, int *fd)
 	return ERR_OK;
 }
 
+/* No worker can be made to say it: the reply goes out as it is, best effort, where no TLS must come first. */
+static void
+turn_away(const struct listener *l, int fd)
+{
+	char text[REPLY_LINE_MAX];
+	size_t n = reply_put(text, sizeof(text), REPLY_OVERLOADED, l->master->setup.conf.hostname, false);
+
+	if (l->conf.kind != LISTENER_SUBMISSIONS && send(fd, text, n, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		shutdown(fd, SHUT_WR);
+	io_close(&fd);
+}
+
 static void
 accept_clients(void *owner, uint32_t events)
 {
@@ -78,7 +91,9 @@ accept_clients(void *owner, uint32_t events)
 		int fd;
 
 		/* A worker first: a client that nobody can serve waits in the kernel. */
-		if (!pool_can_serve(m)) {
+		bool served = pool_can_serve(m);
+
+		if (!served && !pool_is_starved(m)) {
 			listeners_pause(m);
 			return;
 		}
@@ -93,6 +108,8 @@ accept_clients(void *owner, uint32_t events)
 		    getsockname(fd, (struct sockaddr *)&ours, &ours_len) != 0 ||
 		    netaddr_from_sockaddr(&local, &ours) != ERR_OK)
 			io_close(&fd);
+		else if (!served)
+			turn_away(l, fd);
 		else
 			dispatch_client(m, l, fd, &peer, &local);
 	}

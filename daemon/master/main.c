@@ -259,7 +259,7 @@ serve(struct master *m)
 		/* While a service is being started again clients wait in the kernel; if that lasts, they are told. */
 		if (down && now - m->services.down_since_ms < DOWN_WORD_MS)
 			listeners_pause(m);
-		else if (m->listeners.paused && pool_can_serve(m))
+		else if (m->listeners.paused && (pool_can_serve(m) || pool_is_starved(m)))
 			listeners_resume(m);
 		if ((m->listeners.paused || m->pool.nidle < m->setup.conf.workers_spare || down) && (wait < 0 || wait > 50))
 			wait = 50;

@@ -18,6 +18,8 @@
 #include "str.h"
 
 #define FORK_PAUSE_MS 200
+#define FORK_LOG_MS 5000	/* between two log lines of the same trouble */
+#define STARVED_MS 1000
 #define KILL_MS 5000	/* for a worker that was told to end its session */
 
 static const char *const end_names[] = {
@@ -97,12 +99,25 @@ make_or_pause(struct master *m)
 
 	if (io_now_ms() < m->pool.fork_after_ms)
 		return ERR_BUSY;
-	if ((err = make(m)) != ERR_OK) {
+	if ((err = make(m)) == ERR_OK) {
+		m->pool.starved_since_ms = 0;
+		return ERR_OK;
+	}
+	if (m->pool.starved_since_ms == 0)
+		m->pool.starved_since_ms = io_now_ms();
+	if (m->pool.logged_ms == 0 || io_now_ms() - m->pool.logged_ms > FORK_LOG_MS) {
 		log_error("worker.fork_failed", "reason", err_text(err),
 		    "fix", "raise the limits for processes and descriptors, or lower workers.max", NULL);
-		m->pool.fork_after_ms = io_now_ms() + FORK_PAUSE_MS;
+		m->pool.logged_ms = io_now_ms();
 	}
+	m->pool.fork_after_ms = io_now_ms() + FORK_PAUSE_MS;
 	return err;
+}
+
+bool
+pool_is_starved(const struct master *m)
+{
+	return m->pool.starved_since_ms != 0 && io_now_ms() - m->pool.starved_since_ms > STARVED_MS;
 }
 
 void

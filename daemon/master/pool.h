@@ -41,6 +41,8 @@ struct pool {
 	struct worker_process	*idle;
 	unsigned		 nidle, nbusy, nrefusing;
 	unsigned		 ndoomed;
+	uint64_t		 starved_since_ms;	/* 0: forks succeed */
+	uint64_t		 logged_ms;		/* when a failure was logged last */
 	uint64_t		 fork_after_ms;		/* not before: a fork or a fresh worker has failed */
 };
 
@@ -48,6 +50,8 @@ struct pool {
 void	pool_fill(struct master *m);
 /* Whether an idle worker is there or could be made. */
 bool	pool_can_serve(struct master *m);
+/* Whether no worker could be made for so long that clients must be told. */
+bool	pool_is_starved(const struct master *m);
 /* Ends the idle ones (they hold an old configuration). */
 void	pool_drop_idle(struct master *m);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/stat.h>
 
 #include "err.h"
 #include "log.h"
@@ -92,9 +93,14 @@ int
 setup_load(const struct instance *in, struct setup *s, char *why, size_t size)
 {
 	struct conf_error error;
+	struct stat st;
 	int err;
 
 	*s = (struct setup){ .text = NULL };
+	if (stat(in->conf_file, &st) == 0 && (st.st_mode & S_IWOTH) != 0) {
+		snprintf(why, size, "%s: everybody may write it, and so rule this service: chmod o-w it", in->conf_file);
+		return ERR_DENIED;
+	}
 	if ((err = conf_load(&s->conf, in->conf_file, &s->text, &s->len, &error)) != ERR_OK) {
 		if (error.line != 0)
 			snprintf(why, size, "%s:%u: %s", in->conf_file, error.line, error.text);

@@ -71,6 +71,7 @@ login(struct session *s, const struct ipc_login *m)
 		s->end = SESSION_REFUSED;
 		return REPLY_TOO_MANY_SESSIONS;
 	case LOGIN_THROTTLED:
+		session_put_detail(s, "%lu", (unsigned long)answer.wait_seconds);
 		return REPLY_LOGIN_THROTTLED;
 	}
 	return REPLY_AUTH_UNAVAILABLE;
@@ -152,6 +153,10 @@ cmd_auth(struct session *s, struct argument a)
 			initial++;
 			left--;
 		}
+	}
+	if (s->login) {
+		mem_wipe(a.p, a.n);
+		return REPLY_ALREADY_AUTHENTICATED;
 	}
 	for (size_t i = 0; i < sizeof(mechanisms) / sizeof(mechanisms[0]); i++) {
 		enum reply_id reply;

@@ -178,11 +178,22 @@ commit(struct session *s, struct passage *p)
 	case COMMIT_BAD_OCTETS:
 		return REPLY_BAD_OCTETS;
 	case COMMIT_MALFORMED:
+		session_put_detail(s, "its header is over 256 KiB");
 		return REPLY_MALFORMED_MESSAGE;
 	case COMMIT_SENDER_NOT_ALLOWED:
 		return REPLY_HEADER_SENDER_NOT_ALLOWED;
 	case COMMIT_NO_RECIPIENTS:
 		return REPLY_NO_RECIPIENTS;
+	case COMMIT_TWO_FROM:
+		session_put_detail(s, "it has two From fields");
+		return REPLY_MALFORMED_MESSAGE;
+	case COMMIT_BAD_FROM:
+		session_put_detail(s, "its From field holds no address that can be read");
+		return REPLY_MALFORMED_MESSAGE;
+	case COMMIT_LOOP:
+		return REPLY_LOOP;
+	case COMMIT_LOGIN_VOID:
+		return REPLY_LOGIN_VOID;
 	case COMMIT_ERROR:
 		return REPLY_LOCAL_ERROR;
 	}
@@ -207,8 +218,9 @@ refuse(struct session *s, struct passage *p)
 	}
 	if (mime.verdict == MIME_MALFORMED) {
 		session_put_detail(s, "%s", mime.reason);
-		return REPLY_MALFORMED_PARTS;
+		return REPLY_MALFORMED_MESSAGE;
 	}
+	session_put_detail(s, "a line is over %u octets", BODY_LINE_MAX);
 	return REPLY_MALFORMED_MESSAGE;
 }
 

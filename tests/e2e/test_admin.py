@@ -242,7 +242,6 @@ class Config(Admin):
         self.error(78, 'config', 'set', 'limits.errors', '0')
         self.error(78, 'config', 'set', 'listener.submission.address', 'nowhere')
         self.error(78, 'config', 'set', 'listener.new.address', '127.0.0.1:9')	# no kind
-        self.error(78, 'config', 'set', 'listener.submission.networks', '10.0.0.0/8')
         self.error(65, 'config', 'set', 'spool.path', 'a\nb = c')
         self.error(65, 'config', 'set', 'spool.path', '/a ;b')
         self.error(78, 'config', 'set', 'spool.path', '/' + 'x' * 300)

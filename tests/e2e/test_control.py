@@ -110,7 +110,7 @@ class Control(postern.Case):
             two.submit(message('left alone', sender=BOB), sender=BOB)
             self.assertEqual(self.error(67, 'session', 'kill', a['session_id'])['name'], 'no_session')
 
-            self.assertEqual(self.error(67, 'session', 'kill', '--account', 'nobody@example.org')['name'], 'no_session')
+            self.assertEqual(self.error(1, 'session', 'kill', '--account', 'nobody@example.org')['name'], 'no_session')
             self.instance.adm('session', 'kill', '--account', BOB.upper())
             two.expect(421)
             three.command('NOOP', 250)

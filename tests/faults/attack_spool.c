@@ -268,9 +268,9 @@ bad_messages(void)
 		{ LIT("From: " ALICE "\nPostern-Recipient: <x@y>\r\n\r\nx\r\n"), COMMIT_BAD_OCTETS },
 		{ LIT("From: " ALICE "\r\n\r\nnul \0 nul\r\n"), COMMIT_BAD_OCTETS },
 		{ LIT("\0"), COMMIT_BAD_OCTETS },
-		{ LIT("From: " ALICE "\r\nFrom: " ALICE "\r\n\r\nx\r\n"), COMMIT_MALFORMED },
-		{ LIT("From: " ALICE "\r\nfrom : " BOB "\r\n\r\nx\r\n"), COMMIT_MALFORMED },
-		{ LIT("From: " ALICE "\r\nX: y\r\nFROM:\r\n " BOB "\r\n\r\nx\r\n"), COMMIT_MALFORMED },
+		{ LIT("From: " ALICE "\r\nFrom: " ALICE "\r\n\r\nx\r\n"), COMMIT_TWO_FROM },
+		{ LIT("From: " ALICE "\r\nfrom : " BOB "\r\n\r\nx\r\n"), COMMIT_TWO_FROM },
+		{ LIT("From: " ALICE "\r\nX: y\r\nFROM:\r\n " BOB "\r\n\r\nx\r\n"), COMMIT_TWO_FROM },
 		{ LIT("From: " BOB "\r\n\r\nx\r\n"), COMMIT_SENDER_NOT_ALLOWED },
 		{ LIT("From : " BOB "\r\n\r\nx\r\n"), COMMIT_SENDER_NOT_ALLOWED },
 		{ LIT("fRoM:\r\n\t" BOB "\r\n\r\nx\r\n"), COMMIT_SENDER_NOT_ALLOWED },
@@ -282,14 +282,14 @@ bad_messages(void)
 		{ LIT("From: all: " ALICE ", " BOB ";\r\n\r\nx\r\n"), COMMIT_SENDER_NOT_ALLOWED },
 		{ LIT("From: bob @ example . org\r\n\r\nx\r\n"), COMMIT_SENDER_NOT_ALLOWED },
 		{ LIT("From: <@example.net:" BOB ">\r\n\r\nx\r\n"), COMMIT_SENDER_NOT_ALLOWED },
-		{ LIT("From: " ALICE " <>\r\n\r\nx\r\n"), COMMIT_MALFORMED },
-		{ LIT("From: <" ALICE "> <" BOB ">\r\n\r\nx\r\n"), COMMIT_MALFORMED },
-		{ LIT("From: <" ALICE "> " BOB "\r\n\r\nx\r\n"), COMMIT_MALFORMED },
-		{ LIT("From: " BOB " " ALICE "\r\n\r\nx\r\n"), COMMIT_MALFORMED },
-		{ LIT("From: =?utf-8?q?bob=40example.org?=\r\n\r\nx\r\n"), COMMIT_MALFORMED },
-		{ LIT("From: (" ALICE "\r\n\r\nx\r\n"), COMMIT_MALFORMED },
-		{ LIT("From:\r\n\r\nx\r\n"), COMMIT_MALFORMED },
-		{ LIT("From: undisclosed:;\r\n\r\nx\r\n"), COMMIT_MALFORMED },
+		{ LIT("From: " ALICE " <>\r\n\r\nx\r\n"), COMMIT_BAD_FROM },
+		{ LIT("From: <" ALICE "> <" BOB ">\r\n\r\nx\r\n"), COMMIT_BAD_FROM },
+		{ LIT("From: <" ALICE "> " BOB "\r\n\r\nx\r\n"), COMMIT_BAD_FROM },
+		{ LIT("From: " BOB " " ALICE "\r\n\r\nx\r\n"), COMMIT_BAD_FROM },
+		{ LIT("From: =?utf-8?q?bob=40example.org?=\r\n\r\nx\r\n"), COMMIT_BAD_FROM },
+		{ LIT("From: (" ALICE "\r\n\r\nx\r\n"), COMMIT_BAD_FROM },
+		{ LIT("From:\r\n\r\nx\r\n"), COMMIT_BAD_FROM },
+		{ LIT("From: undisclosed:;\r\n\r\nx\r\n"), COMMIT_BAD_FROM },
 	};
 	struct session s;
 
@@ -331,16 +331,16 @@ big_messages(void)
 	give_filled("From: " ALICE "\r\n\r\n", 'x', MESSAGE_MAX, COMMIT_TOO_BIG);
 	give_filled("", 'x', MESSAGE_MAX + 1, COMMIT_TOO_BIG);
 	give_filled("", 'x', 20 * MESSAGE_MAX, COMMIT_TOO_BIG);
-	give_filled("From: ", '(', MESSAGE_MAX - 100, COMMIT_MALFORMED);
-	give_filled("From: ", '"', MESSAGE_MAX - 100, COMMIT_MALFORMED);
-	give_filled("From: ", '<', MESSAGE_MAX - 100, COMMIT_MALFORMED);
-	give_filled("From: ", ',', MESSAGE_MAX - 100, COMMIT_MALFORMED);
-	give_filled("From: ", ' ', MESSAGE_MAX - 100, COMMIT_MALFORMED);
-	give_filled("From: ", '@', MESSAGE_MAX - 100, COMMIT_MALFORMED);
-	give_filled("From: ", ':', MESSAGE_MAX - 100, COMMIT_MALFORMED);
-	give_filled("From: ", '\\', MESSAGE_MAX - 100, COMMIT_MALFORMED);
+	give_filled("From: ", '(', MESSAGE_MAX - 100, COMMIT_BAD_FROM);
+	give_filled("From: ", '"', MESSAGE_MAX - 100, COMMIT_BAD_FROM);
+	give_filled("From: ", '<', MESSAGE_MAX - 100, COMMIT_BAD_FROM);
+	give_filled("From: ", ',', MESSAGE_MAX - 100, COMMIT_BAD_FROM);
+	give_filled("From: ", ' ', MESSAGE_MAX - 100, COMMIT_BAD_FROM);
+	give_filled("From: ", '@', MESSAGE_MAX - 100, COMMIT_BAD_FROM);
+	give_filled("From: ", ':', MESSAGE_MAX - 100, COMMIT_BAD_FROM);
+	give_filled("From: ", '\\', MESSAGE_MAX - 100, COMMIT_BAD_FROM);
 	give_filled("From: a@b", ',', MESSAGE_MAX - 100, COMMIT_SENDER_NOT_ALLOWED);
-	give_filled("From: <" BOB ">", ')', MESSAGE_MAX - 100, COMMIT_MALFORMED);
+	give_filled("From: <" BOB ">", ')', MESSAGE_MAX - 100, COMMIT_BAD_FROM);
 }
 
 static void

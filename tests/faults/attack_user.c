@@ -400,7 +400,7 @@ removed(void)
 	check(approve(&approved, CAROL, "rcpt@example.net"), "carol is refused");
 	rig_admin("account", "remove", CAROL, NULL);
 	expect_void(&s, "removed");
-	check(give(&approved, approved.t, LIT("From: " CAROL "\r\n\r\nx\r\n")) == COMMIT_SENDER_NOT_ALLOWED,
+	check(give(&approved, approved.t, LIT("From: " CAROL "\r\n\r\nx\r\n")) == COMMIT_LOGIN_VOID,
 	    "From: carol");
 	/* The next account, also one of the same name, is another one. */
 	snprintf(password, sizeof(password), "%s\n", rig.password);

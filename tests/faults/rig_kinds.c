@@ -103,7 +103,7 @@ put_link_kind(enum ipc_kind kind)
 		break;
 	case IPC_FROM_ANSWER:
 		ipc_put_from_answer(
-		    &out, &(struct ipc_from_answer){ .session = rig.next_number - 1, .t = 1, .allowed = true });
+		    &out, &(struct ipc_from_answer){ .session = rig.next_number - 1, .t = 1, .verdict = HEADER_ALLOWED });
 		break;
 	default:
 		ipc_put_storage(&out, &(struct ipc_storage){ .ok = false });

@@ -201,7 +201,6 @@ static const struct {
 	{ "[listener plain]\naddress = [::]:25\n", 2, "has no TLS" },
 	{ "[listener plain]\naddress = 192.168.1.1:25\n", 2, "has no TLS" },
 	{ "[listener plain]\naddress = 127.0.0.1:25\nnetworks = 192.168.1.1/24\n", 3, "not a network" },
-	{ "[listener submission]\naddress = 127.0.0.1:25\nnetworks = 10.0.0.0/8\n", 2, "kind plain" },
 	{ "[listener a]\nkind=plain\naddress=127.0.0.1:25\n[listener b]\nkind=submission\naddress=127.0.0.1:25\n", 5, "same address" },
 	{ "[listener ]\nkind = plain\n", 2, "unknown setting" },
 	{ "[certificate a]\nfile = x\n", 2, "unknown key 'file'" },

@@ -25,7 +25,8 @@ static struct ipc_login sent_login = {
 	.mechanism = MECHANISM_LOGIN, .authzid = NULL, .authzid_len = 0, .user = (const uint8_t *)"alice\0@", .user_len = 7,
 	.password = (const uint8_t *)"p\xff\0w", .password_len = 4,
 };
-static struct ipc_login_answer sent_login_answer = { .verdict = LOGIN_OK, .account = 1ULL << 40, .name = "alice@example.org", .device = true };
+static struct ipc_login_answer sent_login_answer = { .verdict = LOGIN_OK, .account = 1ULL << 40, .name = "alice@example.org", .wait_seconds = 600,
+	.device = true };
 static struct ipc_sender sent_sender = {
 	.size = 8388608, .body = BODY_8BITMIME, .smtputf8 = true, .ret = DSN_RET_HDRS, .envid = "QQ+2B314159",
 };
@@ -47,7 +48,7 @@ static struct ipc_envelope_sender sent_envelope_sender = { .session = 9, .t = 4,
 static struct ipc_envelope_recipient sent_envelope_recipient = { .session = 9, .t = 4 };
 static struct ipc_envelope_drop sent_envelope_drop = { .session = 9, .t = 0xffffffff };
 static struct ipc_from sent_from = { .session = 9, .t = 4, .n = 2 };
-static struct ipc_from_answer sent_from_answer = { .session = 9, .t = 4, .allowed = true };
+static struct ipc_from_answer sent_from_answer = { .session = 9, .t = 4, .verdict = HEADER_LOGIN_VOID };
 static struct ipc_storage sent_storage = { .ok = true };
 static struct ipc_usage sent_usage = { .account = "alice@example.org", .messages = 3, .octets = 1ULL << 40 };
 static struct ipc_queue_change sent_queue_change = { .change = QUEUE_REMOVE, .file = "1.Q0S1T1.mail" };
@@ -230,8 +231,8 @@ static const struct row {
 	{ "ready", IPC_READY, put_ready, again_ready, 4 + 2 + 8, { { 0, 0 } } },
 	{ "failed", IPC_FAILED, put_failed, again_failed, 1 + 2 + 28, { { 0, 0 } } },
 	{ "login", IPC_LOGIN, put_login, again_login, 1 + 2 + 2 + 7 + 2 + 4, { { 0, MECHANISM_LOGIN } } },
-	{ "login_answer", IPC_LOGIN_ANSWER, put_login_answer, again_login_answer, 1 + 8 + 2 + 17 + 1,
-	    { { 0, LOGIN_THROTTLED }, { 28, 1 } } },
+	{ "login_answer", IPC_LOGIN_ANSWER, put_login_answer, again_login_answer, 1 + 8 + 2 + 17 + 4 + 1,
+	    { { 0, LOGIN_THROTTLED }, { 32, 1 } } },
 	{ "sender", IPC_SENDER, put_sender, again_sender, SENDER,
 	    { { 27, BODY_8BITMIME }, { 28, 1 }, { 29, DSN_RET_HDRS } } },
 	{ "sender_answer", IPC_SENDER_ANSWER, put_sender_answer, again_sender_answer, 1 + 4, { { 0, SENDER_THROTTLED } } },
@@ -246,7 +247,7 @@ static const struct row {
 	    { { 29, 15 } } },
 	{ "envelope_drop", IPC_ENVELOPE_DROP, put_envelope_drop, again_envelope_drop, 8 + 4, { { 0, 0 } } },
 	{ "from", IPC_FROM, put_from, again_from, 8 + 4 + 1 + 2 + 17 + 2 + 15, { { 12, IPC_FROM_ADDRESSES_MAX } } },
-	{ "from_answer", IPC_FROM_ANSWER, put_from_answer, again_from_answer, 8 + 4 + 1, { { 12, 1 } } },
+	{ "from_answer", IPC_FROM_ANSWER, put_from_answer, again_from_answer, 8 + 4 + 1, { { 12, HEADER_LOGIN_VOID } } },
 	{ "storage", IPC_STORAGE, put_storage, again_storage, 1, { { 0, 1 } } },
 	{ "usage", IPC_USAGE, put_usage, again_usage, 2 + 17 + 8 + 8, { { 0, 0 } } },
 	{ "queue_change", IPC_QUEUE, put_queue_change, again_queue_change, 1 + 2 + 13, { { 0, 0 } } },

@@ -344,9 +344,9 @@ test_assembly(void **state)
 		{ TEXT("From: a@b.c\r\n\r\nx\r\n"), 17, true, COMMIT_TOO_BIG, 0 },
 		{ TEXT("From: a@b.c\r\n\r\nx\r"), 99, true, COMMIT_BAD_OCTETS, 1 },
 		{ TEXT("From: a@b.c, d@e.f"), 99, true, COMMIT_STORED, 2 },
-		{ TEXT("From: nobody\r\n\r\n"), 99, true, COMMIT_MALFORMED, 0 },
+		{ TEXT("From: nobody\r\n\r\n"), 99, true, COMMIT_BAD_FROM, 0 },
 		{ TEXT("From: nobody\r\n\r\n"), 99, false, COMMIT_STORED, 0 },
-		{ TEXT("From: a@b.c\r\nFrom: a@b.c\r\n\r\n"), 99, false, COMMIT_MALFORMED, 0 },
+		{ TEXT("From: a@b.c\r\nFrom: a@b.c\r\n\r\n"), 99, false, COMMIT_TWO_FROM, 0 },
 		{ TEXT("From: a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,"
 		    "a@b.c\r\n\r\n"), 999, true, COMMIT_SENDER_NOT_ALLOWED, 0 },
 		{ TEXT(""), 0, true, COMMIT_STORED, 0 },

@@ -171,7 +171,7 @@ test_verdicts(void **state)
 		{ TEXT("a: b\r\n\r\nc\r\n\r"), 100, true, COMMIT_BAD_OCTETS },
 		{ TEXT("a: b\r\n\r\nc\0d\r\n"), 100, true, COMMIT_BAD_OCTETS },
 		{ TEXT("a\n: b\r\n\r\nc\r\n"), 100, true, COMMIT_BAD_OCTETS },
-		{ TEXT("From: a@b.c\r\nFROM: a@b.c\r\n\r\nc\r\n"), 100, true, COMMIT_MALFORMED },
+		{ TEXT("From: a@b.c\r\nFROM: a@b.c\r\n\r\nc\r\n"), 100, true, COMMIT_TWO_FROM },
 		{ TEXT("no header at all\r\n"), 100, true, COMMIT_STORED },
 	};
 	struct fixture *f = *state;
@@ -203,7 +203,7 @@ static void
 answer_from(struct fixture *f, const char *first, size_t n, bool allowed)
 {
 	uint8_t data[IPC_SMALL_MAX];
-	struct ipc_from_answer a = { .allowed = allowed };
+	struct ipc_from_answer a = { .verdict = allowed ? HEADER_ALLOWED : HEADER_NOT_ALLOWED };
 	static struct ipc_from from;
 	struct ipc_message m;
 	struct wire_out w;
@@ -212,7 +212,8 @@ answer_from(struct fixture *f, const char *first, size_t n, bool allowed)
 	assert_int_equal(m.kind, IPC_FROM);
 	assert_int_equal(ipc_get_from(&m.body, &from), ERR_OK);
 	assert_int_equal(from.n, n);
-	assert_string_equal(from.addresses[0].text, first);
+	if (n != 0)
+		assert_string_equal(from.addresses[0].text, first);
 	a.session = from.session;
 	a.t = from.t;
 	wire_out_init(&w, data, sizeof(data));
@@ -249,9 +250,10 @@ test_from(void **state)
 	assert_int_equal(a.verdict, COMMIT_SENDER_NOT_ALLOWED);
 	begin_checked(f, fd, 5, 3, "From: nobody\r\n\r\nx\r\n");
 	assert_int_equal(worker_get_commit(fd, &a), ERR_OK);
-	assert_int_equal(a.verdict, COMMIT_MALFORMED);
-	/* None: nothing is asked, the sender stands in for it. */
+	assert_int_equal(a.verdict, COMMIT_BAD_FROM);
+	/* None: only the login is asked about, and the sender stands in for it. */
 	begin_checked(f, fd, 5, 4, "Subject: x\r\n\r\nx\r\n");
+	answer_from(f, "", 0, true);
 	assert_int_equal(worker_get_commit(fd, &a), ERR_OK);
 	assert_int_equal(a.verdict, COMMIT_STORED);
 	text = fixture_message(f, a.id, &e);
