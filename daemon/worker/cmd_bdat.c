@@ -41,9 +41,6 @@ cmd_bdat_skip(struct session *s, struct argument a, enum reply_id refusal)
 	uint64_t size;
 	bool last;
 
-	/* A bare BDAT announces nothing. */
-	if (a.n == 0)
-		return refusal;
 	if (parse(a, &size, &last) != ERR_OK || size > s->conf->limits_message_size)
 		return give_up(s, refusal);
 	while (size != 0) {

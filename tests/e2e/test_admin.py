@@ -13,10 +13,11 @@ sys.dont_write_bytecode = True
 from admin import LISTEN, ORDINARY, Admin, ordinary  # noqa: E402
 from postern import ALICE, BOB, HOST, IS_ROOT, PASSWORD, REPO, main, make_certificate, program  # noqa: E402
 
-NOUNS = {'account': ('add', 'list', 'show', 'remove', 'disable', 'enable', 'passwd'), 'sender': ('add', 'list', 'remove'),
+NOUNS = {'account': ('add', 'list', 'show', 'remove', 'disable', 'enable', 'passwd', 'limit', 'usage', 'logins', 'test'),
+         'sender': ('add', 'list', 'remove', 'who', 'check'), 'credential': ('add', 'list', 'show', 'revoke', 'rotate'),
          'config': ('show', 'get', 'set', 'explain', 'check'), 'queue': ('list', 'count', 'summary', 'remove', 'show', 'cat', 'verify'),
          'completion': ('bash', 'zsh', 'fish'),
-         'tls': ('show', 'check', 'reload'), 'selftest': ('sandbox',), 'setup': (), 'status': (), 'reload': ()}
+         'tls': ('show', 'check', 'reload'), 'selftest': ('sandbox', 'spool', 'tls'), 'setup': (), 'status': (), 'reload': ()}
 
 
 class Setup(Admin):
@@ -369,6 +370,50 @@ class Grammar(Admin):
             self.assertIn(words, err)
             self.assertEqual(out, '')
 
+    def test_what_comes_with_delivery(self):
+        for verb in ('unhold', 'thaw', 'flush', 'fail', 'hold', 'retry', 'bounce'):
+            got, _, err = self.run_adm('queue', verb, 'x')
+            self.assertEqual(got, 64)
+            self.assertIn('come with delivery', err)
+
+    def test_fixes_name_what_is_accepted(self):
+        self.setup()
+        for args, words in ((('queue', 'list', '--older', 'x'), '--older 5m'), (('queue', 'list', '--size', '5'), '+1M'),
+                            (('queue', 'list', '--all', '--sort', 'foo'), '--sort size'), (('session', 'kill'), 'session list'),
+                            (('queue', 'list', '--state', 'bogus'), '--state held'), (('credential', 'add', ALICE), '--name phone'),
+                            (('queue', 'list', '--all', '--limit', 'x'), '--limit 20')):
+            self.assertIn(words, self.error(64, *args)['fix'], args)
+        self.on('account', 'add', BOB, '--stdin', input='x')
+        self.assertIn('account show', self.error(73, 'account', 'rename', ALICE, BOB)['fix'])
+        self.assertIn('letters', self.error(65, 'account', 'rename', ALICE, 'a b')['fix'])
+        for args in (('queue', 'show', 'a', 'b'), ('queue', 'list', 'a')):
+            self.assertNotIn('password', self.error(64, *args)['message'])
+        self.assertIn('command line', self.error(64, 'account', 'passwd', ALICE, 'secret')['message'])
+
+    def test_selftest_spool(self):
+        self.setup()
+        for args, first in (((), 'ok'), (('-n',), 'off')):
+            rows = self.rows('selftest', 'spool', *args)
+            self.assertEqual(rows[0]['result'], first)
+            self.assertLessEqual({'write', 'space', 'lock'}, {r['part'] for r in rows})
+            self.assertEqual(os.listdir(self.path('spool', 'tmp')), [])
+        self.assertIn('rename', self.on('selftest', 'spool'))
+        self.on('config', 'set', 'spool.min_free', '1024T')
+        os.chmod(self.path('spool', 'tmp'), 0o500)
+        if self.user is not None or IS_ROOT:	# the spool's owner in both cases, who has no right to write now
+            self.assertEqual(self.error(1, 'selftest', 'spool')['name'], 'fault')
+            self.assertIn('"part":"write","result":"fault"', self.on('-j', 'selftest', 'spool', code=1))
+
+    def test_selftest_tls(self):
+        self.setup()
+        rows = self.rows('selftest', 'tls')
+        self.assertEqual([(r['part'], r['result']) for r in rows], [('pair', 'ok'), ('TLSv1.2', 'ok'), ('TLSv1.3', 'ok')])
+        with open(self.path('tls', 'key.pem'), 'wb') as f:
+            f.write(subprocess.run(['openssl', 'genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'], check=True,
+                                   stdout=subprocess.PIPE).stdout)
+        self.assertEqual(self.error(1, 'selftest', 'tls')['name'], 'fault')
+        self.assertIn('"part":"pair","result":"fault"', self.on('-j', 'selftest', 'tls', code=1))
+
     def test_options_stand_anywhere(self):
         self.setup()
         for args in (('--root', self.root, '-j', 'account', 'list'), ('account', '--json', 'list', '--root=' + self.root),
@@ -386,6 +431,12 @@ class Grammar(Admin):
                 self.assertIn('smtpadm %s %s' % (noun, verb), self.adm(noun, verb, '--help'))
         self.assertLessEqual(max(map(len, text.splitlines())), 80)
         self.assertEqual(self.adm('help', 'queue'), self.adm('queue', '--help'))
+        self.assertIn('account limit ACCOUNT [sessions=N] [recipients=N] [message_size=N]', text)
+        self.assertIn('thunderbird', self.adm('account', 'clientconfig', '--help'))
+        self.assertNotIn('2h', self.adm('account', 'clientconfig', '--help'))
+        self.assertNotIn('thunderbird', self.adm('ban', 'add', '--help'))
+        self.assertNotIn('import', self.adm('queue', 'list', '--help'))
+        self.assertIn('passwd|dovecot|csv', self.adm('user', 'import', '--help'))
         self.assertRegex(self.adm('--version'), r'^smtpadm \(Postern\) \d')
         self.assertIn('version', json.loads(self.adm('--version', '-j')))
 

@@ -83,6 +83,55 @@ class People(Admin):
         self.on('sender', 'rm', ALICE, '<>')
         self.assertNotIn('<>', self.on('sender', 'ls'))
 
+    def test_who_may_send(self):
+        self.on('account', 'add', BOB, '--stdin', input='x')
+        self.on('sender', 'add', BOB, '*@example.net', 'bob+*@example.org', '<>')
+        self.assertEqual([r['account'] for r in self.rows('sender', 'who', ALICE.upper())], [ALICE])
+        self.assertEqual([r['sender'] for r in self.rows('sender', 'who', 'x@example.net')], ['*@example.net'])
+        self.assertEqual(self.on('sender', 'who', 'x@example.com', code=1), '')
+        self.assertIn(BOB, self.on('sender', 'who', '<>'))
+        for address, pattern in (('any@EXAMPLE.net', '*@example.net'), ('bob+x@example.org', 'bob+*@example.org'), ('<>', '<>')):
+            row = self.rows('sender', 'check', BOB, address)[0]
+            self.assertEqual((row['allowed'], row['pattern']), (True, pattern))
+        self.assertIn('"allowed":false,"pattern":null', self.on('-j', 'sender', 'check', ALICE, BOB, code=1))
+        self.error(65, 'sender', 'check', ALICE, 'nonsense')
+        self.error(65, 'sender', 'who', 'nonsense')
+        self.error(67, 'sender', 'check', 'nobody', ALICE)
+        self.on('account', 'disable', BOB)
+        self.assertIn('disabled', self.on('sender', 'check', BOB, BOB, code=1))
+        self.assertIn('disabled', self.on('sender', 'who', BOB, code=1))
+
+    def test_password_is_tried(self):
+        self.on('credential', 'add', ALICE, '--name', 'phone', '--stdin', input='phoned')
+        self.on('credential', 'add', ALICE, '--name', 'old', '--stdin', '--expires', '1s', input='expires')
+        for password, code, result, name in ((PASSWORD, 0, 'right', 'password'), ('phoned', 0, 'right', 'phone'), ('x', 1, 'wrong', None)):
+            text = self.on('-j', 'account', 'test', ALICE, '--stdin', input=password + '\n', code=code)
+            row = json.loads(text)
+            self.assertEqual((row['result'], row['credential'], row['accepted']), (result, name, code == 0))
+            self.assertNotIn(password + '\n', self.on('account', 'test', ALICE, '--stdin', input=password, code=code))
+        time.sleep(1.2)
+        self.assertIn('expired', self.on('account', 'test', ALICE, '--stdin', input='expires', code=1))
+        self.on('account', 'disable', ALICE)
+        self.assertIn('disabled', self.on('account', 'test', ALICE, '--stdin', input='phoned', code=1))
+        self.error(67, 'account', 'test', 'nobody', '--stdin', input='x')
+        self.error(64, 'account', 'test', ALICE)
+        self.assertEqual({r['used_time'] for r in self.rows('account', 'logins', ALICE)}, {0})
+        row = self.rows('credential', 'show', ALICE, '--name', 'PHONE')[0]
+        self.assertEqual((row['name'], row['kind'], row['method']), ('phone', 'app', 'yescrypt'))
+        self.assertNotIn('$', self.on('credential', 'show', ALICE, '--name', 'phone'))
+        self.error(67, 'credential', 'show', ALICE, '--name', 'none')
+        self.error(64, 'credential', 'show', ALICE)
+        for word in ('rm', 'del', 'delete', 'remove', 'drop'):
+            self.on('creds', word, ALICE, '--name', 'phone', '-n')
+        self.on('credential', 'rm', ALICE, '--name', 'phone')
+        self.error(67, 'credential', 'rm', ALICE, '--name', 'phone')
+
+    def test_dry_run_makes_no_password(self):
+        for args in (('account', 'add', BOB, '--generate'), ('account', 'passwd', ALICE, '--generate'),
+                     ('credential', 'add', ALICE, '--name', 'x'), ('credential', 'rotate', ALICE, '--name', 'password')):
+            self.assertEqual(self.on('-n', *args), '', args)
+            self.assertNotIn('password', self.rows('-n', *args)[0], args)
+
     def test_dry_run(self):
         before = self.on('account', 'show', ALICE)
         self.on('-n', 'account', 'add', BOB, '--stdin', input='x')

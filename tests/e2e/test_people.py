@@ -344,6 +344,11 @@ class Files(Admin):
             self.assertEqual(self.error(65, 'ban', 'add', bad)['name'], 'bad_network', bad)
         self.error(64, 'ban', 'add', '192.0.2.1', '--for', 'long')
         self.error(67, 'ban', 'remove', '192.0.2.1')
+        for wide in ('0.0.0.0/0', '::/0', '10.0.0.0/7', '127.0.0.0/8', '2000::/15', '::/96'):
+            found = self.error(64, 'ban', 'add', wide)
+            self.assertIn('--yes', found['fix'], wide)
+        self.on('ban', 'add', '0.0.0.0/0', '--yes')
+        self.on('ban', 'rm', '0.0.0.0/0')
         self.on('ban', 'add', '192.0.2.0/24', '2001:db8::/32', '--reason', 'caf\u00e9')
         self.on('-n', 'ban', 'add', '198.51.100.7')
         self.error(67, 'ban', 'remove', '192.0.2.0/24', '198.51.100.7')	# all or nothing
