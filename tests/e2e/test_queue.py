@@ -222,6 +222,13 @@ class Queue(Case):
         rows = self.run_json('queue', 'summary', '--account', BOB, code=0)
         self.assertEqual(rows[0]['messages'], 2)
         self.assertEqual(self.run_json('queue', 'summary', '--account', 'nobody', code=1)[0]['messages'], 0)
+        used = self.run_json('account', 'usage', BOB.upper(), code=0)[0]
+        self.assertEqual((used['account'], used['messages'], used['octets'], used['recipients']), (BOB, 2, rows[0]['octets'], 6))
+        self.assertIn('messages    3', self.instance.adm('account', 'usage', ALICE))
+        self.error(67, 'account', 'usage', 'nobody')
+        self.assertTrue([r for r in self.run_json('account', 'logins', BOB, code=0) if r['credential'] == 'password'])
+        held = {r['part']: r['text'] for r in self.run_json('selftest', 'spool', code=0)}
+        self.assertIn('held', held['lock'])
         self.assertEqual(self.error(64, 'queue', 'summary')['name'], 'no_filter')
 
     def test_usage(self):
