@@ -109,8 +109,8 @@ for file in admin/*.c admin/*.h; do
 	for header in $(sed -n 's/^[ \t]*#[ \t]*include[ \t]*"\([^"]*\)".*/\1/p' "$file"); do
 		[ -e "admin/$header" ] || [ -e "common/$header" ] && continue
 		case "$header" in
-		registry.h|password.h|spool.h|lock.h|sandbox.h|message_control.h|message_queue.h) ;;
-		*) bad "$file includes \"$header\": only registry.h, password.h, spool.h, lock.h, message_control.h and message_queue.h" ;;
+		registry.h|password.h|pattern.h|spool.h|lock.h|sandbox.h|message_control.h|message_queue.h) ;;
+		*) bad "$file includes \"$header\": only registry.h, password.h, pattern.h, spool.h, lock.h, message_control.h and message_queue.h" ;;
 		esac
 	done
 done
