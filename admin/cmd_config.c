@@ -237,6 +237,18 @@ check_meaning(const struct key *k, const struct conf *c, const char *value)
 	    EX_DATAERR, "bad_value", "the configuration file can't hold '%s': it would be read as '%s'", value, held);
 }
 
+/* What posternd takes up only as it starts (daemon/master/reload.c). */
+static bool
+needs_restart(const char *name)
+{
+	static const char *const names[] = { "spool.path", "users.base", "log.target" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
 static int
 set(const struct admin *a, struct conffile *f, const struct key *k)
 {
@@ -264,7 +276,9 @@ set(const struct admin *a, struct conffile *f, const struct key *k)
 	if ((code = conffile_save(f)) != EX_OK)
 		return code;
 	out_say("%s is now %s", name, value);
-	if (process_find_master(a, &pid))
+	if (process_find_master(a, &pid) && needs_restart(name))
+		out_say("it is in force when posternd is started again; until then a reload is refused");
+	else if (process_find_master(a, &pid))
 		out_say("%sreload puts it in force for new sessions", out_program());
 	return EX_OK;
 }
