@@ -43,6 +43,8 @@ class Processes(postern.Case):
             found = wait_for(lambda: self.instance.kind(kind), 3)
             self.assertTrue(found, 'there is no %s process' % kind)
             for p in found:
+                # A worker that was forked this instant is on its way into the sandbox; no client is given to it before.
+                wait_for(lambda: p.status()['Seccomp'].strip() == '2', 2)
                 yield kind, p
 
     def test_every_kind_is_there(self):
