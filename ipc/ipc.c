@@ -200,13 +200,14 @@ ipc_recv(int fd, enum ipc_channel channel, void *buf, size_t size, bool wait, st
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space,
 	    .msg_controllen = sizeof(control.space) };
 	const struct permit *permit;
+	int was_reset = 0, err;
 	ssize_t n;
-	int err;
 
 	*m = (struct ipc_message){ .nfds = 0 };
+	/* A peer that closed with something unread is told as ECONNRESET, once, before what it had sent: that is still to be read. */
 	do {
 		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
-	} while (n < 0 && errno == EINTR);
+	} while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !was_reset++)));
 	if (n < 0) {
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
 			return ERR_BUSY;

@@ -274,6 +274,44 @@ test_from(void **state)
 	close(fd);
 }
 
+/* The link to auth is full of questions, and messages that still wait to ask get a fault: they ask nothing more. */
+static void
+test_fault_while_unsent(void **state)
+{
+	static int fds[300];
+	static uint8_t data[IPC_SMALL_MAX];
+	struct fixture *f = *state;
+	char text[4096], id[IPC_TEXT_MAX];
+	struct ipc_message m;
+	size_t len = 0, asked = 0;
+
+	for (int i = 0; i < 16; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%060d@%055d.%055d.org", i == 0 ? "From: " : ",\r\n ", i, i, i);
+	snprintf(text + len, sizeof(text) - len, "\r\n\r\nx\r\n");
+	for (size_t i = 0; i < COUNT(fds); i++) {
+		fds[i] = fixture_grant(f, 3000 + i);
+		fixture_sender(f, 3000 + i, 1, "alice@example.org", 1 << 20, true);
+		fixture_recipient(f, 3000 + i, 1, "bob@example.net");
+		worker_send_transaction(fds[i], IPC_OPEN, 1);
+		worker_send_data(fds[i], text, strlen(text));
+	}
+	usleep(300000);
+	for (size_t i = 0; i < COUNT(fds); i++)
+		worker_send_data(fds[i], "", 1);	/* its NUL */
+	usleep(300000);
+	for (int quiet = 0; quiet < 5; usleep(40000), quiet++)
+		while (ipc_recv(f->link, IPC_AUTH_FROM_SPOOL, data, sizeof(data), false, &m) == ERR_OK)
+			asked += m.kind == IPC_FROM;
+	/* The case is only one if some had to wait. */
+	assert_in_range(asked, 1, COUNT(fds) - 1);
+	for (size_t i = 0; i < COUNT(fds); i++)
+		close(fds[i]);
+	fds[0] = fixture_grant(f, 5);
+	fixture_envelope(f, 5, 1);
+	assert_int_equal(worker_submit(fds[0], 1, plain, sizeof(plain) - 1, id), COMMIT_STORED);
+	close(fds[0]);
+}
+
 /* Frames that a worker must not send: its session ends, and no other. */
 static void
 test_garbage(void **state)
@@ -452,6 +490,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_verdicts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_from, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fault_while_unsent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_garbage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_outcome, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unwritable, setup, teardown),
