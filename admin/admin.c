@@ -29,7 +29,7 @@ static const struct {
 	{ ERR_CORRUPT, EX_DATAERR, "corrupt" },
 	{ ERR_SYNTAX, EX_DATAERR, "bad_data" },
 	{ ERR_TOOBIG, EX_DATAERR, "too_big" },
-	{ ERR_VERSION, EX_CONFIG, "newer_version" },
+	{ ERR_VERSION, EX_DATAERR, "newer_version" },
 	{ ERR_FULL, EX_IOERR, "disk_full" },
 	{ ERR_NOMEM, EX_OSERR, "no_memory" },
 };

@@ -145,8 +145,13 @@ set_disabled(struct admin *a, bool disabled)
 
 	if ((code = people_begin(a, &r)) != EX_OK)
 		return code;
-	if ((code = people_find(r, a->words[0], &account)) == EX_OK &&
-	    (err = registry_set_disabled(r, account.id, disabled)) != ERR_OK)
+	code = people_find(r, a->words[0], &account);
+	if (code == EX_OK && !disabled && account.contained_us != 0) {
+		out_fix("smtpadm account restore %s", account.name);
+		code = out_fail(EX_DATAERR, "contained", "account '%s' is contained: %s", account.name,
+		    account.contained_reason);
+	}
+	if (code == EX_OK && (err = registry_set_disabled(r, account.id, disabled)) != ERR_OK)
 		code = people_fail(r, err, a->words[0]);
 	if ((code = people_finish(a, r, code)) == EX_OK)
 		report(a, account.name, disabled ? "disabled" : "enabled", NULL);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "err.h"
+#include "limit.h"
 #include "out.h"
 #include "people.h"
 #include "show.h"
@@ -21,6 +22,12 @@ static const struct table_column list_columns[] = {
     {"CHANGED", false, 0},
 };
 
+static const char *
+state_of(const struct registry_account *account)
+{
+	return account->contained_us != 0 ? "contained" : account->disabled ? "disabled" : "enabled";
+}
+
 struct listing {
 	const struct admin	*a;
 	struct table		 table;
@@ -31,6 +38,11 @@ put_account(struct json *j, const struct registry_account *account)
 {
 	json_put_str(j, "account", account->name);
 	json_put_str(j, "state", account->disabled ? "disabled" : "enabled");
+	json_put_bool(j, "contained", account->contained_us != 0);
+	if (account->contained_us != 0) {
+		json_put_u64(j, "contained_time", account->contained_us / 1000000);
+		json_put_str(j, "contained_reason", account->contained_reason);
+	}
 	json_put_u64(j, "created_time", account->created_us / 1000000);
 	json_put_u64(j, "changed_time", account->changed_us / 1000000);
 }
@@ -51,7 +63,7 @@ list_account(const struct registry_account *account, void *arg)
 		return 0;
 	}
 	table_add(&l->table, account->name);
-	table_add(&l->table, account->disabled ? "disabled" : "enabled");
+	table_add(&l->table, state_of(account));
 	table_add(&l->table, str_put_u64(text, account->senders));
 	table_add(&l->table, show_time(text, l->a->time, account->created_us));
 	table_add(&l->table, show_time(text, l->a->time, account->changed_us));
@@ -92,25 +104,28 @@ show_sender(const struct registry_sender *s, void *arg)
 	return 0;
 }
 
-static void
-show_credentials(const struct admin *a, const struct registry_credential *c, size_t n, struct json *j)
+static int
+show_credentials(const struct admin *a, struct registry *r, const struct registry_credential *c, size_t n, struct json *j)
 {
 	char text[40];
+	int err = ERR_OK;
 
 	if (j != NULL)
 		json_open(j, "credentials", '[');
 	for (size_t i = 0; i < n; i++) {
 		if (j == NULL) {
-			out_print("credential  %s (%s, set %s)\n", c[i].name, people_method(c[i].hash),
-			    show_time(text, a->time, c[i].changed_us));
+			out_print("credential  %s (%s, set %s)\n", c[i].name, c[i].kind == CREDENTIAL_LOCAL ? "no password" :
+			    people_method(c[i].hash), show_time(text, a->time, c[i].changed_us));
 			continue;
 		}
 		json_open(j, NULL, '{');
-		people_put_credential(j, &c[i]);
+		if (err == ERR_OK)
+			err = people_put_credential(j, r, &c[i]);
 		json_close(j, '}');
 	}
 	if (j != NULL)
 		json_close(j, ']');
+	return err;
 }
 
 static int
@@ -131,16 +146,22 @@ show_account(const struct admin *a, struct registry *r, const struct registry_ac
 		json_open(&j, "senders", '[');
 	} else {
 		out_print("account     %s\nstate       %s\ncreated     %s\nchanged     %s\n", account->name,
-		    account->disabled ? "disabled" : "enabled", show_time(created, a->time, account->created_us),
+		    state_of(account), show_time(created, a->time, account->created_us),
 		    show_time(changed, a->time, account->changed_us));
+		if (account->contained_us != 0)
+			out_print("contained   %s: %s\n", show_time(created, a->time, account->contained_us),
+			    account->contained_reason);
 	}
 	err = registry_walk_senders(r, account->id, show_sender, is_json ? &j : NULL);
 	if (is_json)
 		json_close(&j, ']');
-	show_credentials(a, credentials, n, is_json ? &j : NULL);
+	if (err == ERR_OK)
+		err = show_credentials(a, r, credentials, n, is_json ? &j : NULL);
 	if (is_json) {
 		people_put_limits(&j, &account->limits);
 		json_end(&j, stdout);
+	} else {
+		limit_print(&account->limits, NULL);
 	}
 	return err == ERR_OK ? EX_OK : people_fail(r, err, account->name);
 }

@@ -180,7 +180,7 @@ cmd_account_test(struct admin *a)
 	if ((code = load(a, &account, c, &n)) != EX_OK || (code = read_password(a, account.name, &s)) != EX_OK)
 		goto out;
 	for (i = 0; i < n; i++) {
-		if (!password_matches(s.text, s.len, c[i].hash))
+		if (c[i].kind == CREDENTIAL_LOCAL || c[i].canary || !password_matches(s.text, s.len, c[i].hash))
 			continue;
 		if (c[i].expires_us == 0 || c[i].expires_us > now_us)
 			break;

@@ -24,6 +24,7 @@ struct client {
 	const char		*domain;			/* of from, or "" */
 	const struct conf_listener *listener;
 	unsigned		 port;
+	uint64_t		 sessions;			/* at once, that the account may have */
 	struct buf		 text;
 };
 
@@ -103,6 +104,8 @@ put_postfix(struct client *c)
 		put(c, "smtp_tls_wrappermode = yes\n");
 	if (tls)
 		put(c, "smtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt\n");
+	/* Above the cap Postfix would be answered 500 to AUTH; one is left for the account's other programs. */
+	put(c, "smtp_destination_concurrency_limit = %llu\n", (unsigned long long)(c->sessions > 1 ? c->sessions - 1 : 1));
 	put(c, "\n# /etc/postfix/sasl_passwd, mode 0600; then: postmap /etc/postfix/sasl_passwd && postfix reload\n"
 	    "[%s]:%u %s:PASSWORD\n\n# The envelope senders must be those of the account: smtpadm sender list %s\n", c->host, c->port,
 	    c->user, c->user);
@@ -187,7 +190,7 @@ take_sender(const struct registry_sender *s, void *arg)
 }
 
 static int
-read_account(struct client *c, const struct admin *a)
+read_account(struct client *c, const struct admin *a, const struct conf *conf)
 {
 	struct registry_account account;
 	struct registry *r;
@@ -197,6 +200,7 @@ read_account(struct client *c, const struct admin *a)
 		return code;
 	if ((code = people_find(r, a->words[0], &account)) == EX_OK) {
 		snprintf(c->user, sizeof(c->user), "%s", account.name);
+		c->sessions = account.limits.sessions != 0 ? account.limits.sessions : conf->limits_sessions_per_account;
 		if ((err = registry_walk_senders(r, account.id, take_sender, c)) != ERR_OK)
 			code = people_fail(r, err, "senders");
 		c->domain = strrchr(c->from, '@') != NULL ? strrchr(c->from, '@') + 1 : "";
@@ -246,7 +250,7 @@ cmd_account_clientconfig(struct admin *a)
 	if (p == NPROGRAMS)
 		return out_fail(EX_USAGE, "usage", "--for is thunderbird, ios, msmtp, postfix, printer or autoconfig, not '%s'",
 		    wanted);
-	if ((code = admin_load_conf(a, &conf)) != EX_OK || (code = read_account(&c, a)) != EX_OK)
+	if ((code = admin_load_conf(a, &conf)) != EX_OK || (code = read_account(&c, a, &conf)) != EX_OK)
 		return code;
 	for (size_t i = 0; i < NPROGRAMS && code == EX_OK; i++) {
 		if (wanted != NULL && i != p)

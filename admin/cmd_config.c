@@ -14,6 +14,7 @@
 #include "netaddr.h"
 #include "out.h"
 #include "process.h"
+#include "route_keys.h"
 #include "str.h"
 
 static const char *const listener_keys[] = { "kind", "address", "networks" };
@@ -23,7 +24,8 @@ static const char *const certificate_keys[] = { "certificate", "key" };
 
 static const char *const type_names[] = {
 	[CONF_TEXT] = "text", [CONF_HOSTNAME] = "hostname", [CONF_NUMBER] = "number", [CONF_SIZE] = "size",
-	[CONF_DURATION] = "duration", [CONF_BOOL] = "on|off", [CONF_WORD] = "word",
+	[CONF_DURATION] = "duration", [CONF_BOOL] = "on|off", [CONF_WORD] = "word", [CONF_SCHEDULE] = "times", [CONF_SERVERS] = "addresses",
+	[CONF_ADDRESS] = "address",
 };
 
 /* A dotted name: its section as it stands in the file, and its key. */
@@ -65,6 +67,24 @@ parse_certificate_key(const char *name, struct key *k)
 }
 
 static int
+parse_route_key(const char *name, struct key *k)
+{
+	const char *start = name + strlen("route."), *dot = strrchr(start, '.'), *words[16], *nearest;
+	size_t n = 0;
+
+	if (dot == NULL || dot == start || str_copy(k->word, sizeof(k->word), dot + 1, strlen(dot + 1)) != ERR_OK ||
+	    str_fmt(k->section, sizeof(k->section), "route %.*s", (int)(dot - start), start) != ERR_OK ||
+	    strcspn(k->section, "[]\n\r;") != strlen(k->section))
+		return out_fail(EX_USAGE, "unknown_key", "a route's keys are route.NAME.url, .tls and so on");
+	for (; (words[n] = route_key(n)) != NULL; n++)
+		if (strcmp(k->word, words[n]) == 0)
+			return EX_OK;
+	nearest = str_nearest(k->word, words, n);
+	return out_fail(EX_USAGE, "unknown_key", "a route has no key '%s'%s%s%s", k->word, nearest != NULL ? ", did you mean '" : "",
+	    nearest != NULL ? nearest : "", nearest != NULL ? "'?" : "");
+}
+
+static int
 parse_key(const char *name, struct key *k)
 {
 	const char *dot, *nearest;
@@ -75,6 +95,8 @@ parse_key(const char *name, struct key *k)
 		return parse_listener_key(name, k);
 	if (strncmp(name, "certificate.", 12) == 0)
 		return parse_certificate_key(name, k);
+	if (strncmp(name, "route.", 6) == 0)
+		return parse_route_key(name, k);
 	if ((k->setting = conf_find(name)) == NULL) {
 		if ((nearest = conf_nearest(name)) != NULL)
 			return out_fail(
@@ -125,6 +147,13 @@ put_listener_value(char *to, const struct conf_listener *l, const char *word)
 	return to;
 }
 
+/* The route of a key, or NULL. */
+static const struct conf_route *
+find_route(const struct conf *c, const struct key *k)
+{
+	return strncmp(k->section, "route ", 6) == 0 ? route_find(c, k->section + 6) : NULL;
+}
+
 static void
 show(const char *name, const char *value, const char *fallback)
 {
@@ -155,6 +184,28 @@ show_listener(const struct conf_listener *l)
 	}
 }
 
+static void
+show_route(const struct conf_route *r)
+{
+	char name[128], value[ROUTE_VALUE];
+
+	for (size_t i = 0; route_key(i) != NULL; i++) {
+		str_fmt(name, sizeof(name), "route.%s.%s", r->name, route_key(i));
+		if (route_put_value(value, r, route_key(i))[0] != 0)
+			show(name, value, NULL);
+	}
+}
+
+/* A setting's value; what is left to the instance is shown as it is in force. to holds 1024 octets; returns to. */
+static const char *
+put_value(char *to, const struct admin *a, const struct conf *c, const struct conf_setting *s)
+{
+	conf_put_value(to, c, s);
+	if (to[0] == 0 && strcmp(s->name, "spool.path") == 0)
+		str_fmt(to, 1024, "%s", a->in.spool_dir);
+	return to;
+}
+
 int
 cmd_config_show(struct admin *a)
 {
@@ -170,8 +221,8 @@ cmd_config_show(struct admin *a)
 	conf_parse(&defaults, "", 0, &error);
 	s = conf_settings(&n);
 	for (size_t i = 0; i < n; i++) {
-		conf_put_value(value, &c, &s[i]);
-		conf_put_value(fallback, &defaults, &s[i]);
+		put_value(value, a, &c, &s[i]);
+		put_value(fallback, a, &defaults, &s[i]);
 		if (!admin_has(a, OPT_CHANGED) || strcmp(value, fallback) != 0)
 			show(s[i].name, value, fallback);
 	}
@@ -185,6 +236,8 @@ cmd_config_show(struct admin *a)
 			show(pair.key_setting, pair.key, NULL);
 		}
 	}
+	for (size_t i = 0; i < c.nroutes; i++)
+		show_route(&c.routes[i]);
 	return EX_OK;
 }
 
@@ -192,35 +245,61 @@ static int
 no_section(const struct key *k)
 {
 	out_fix("smtpadm config show");
-	return out_fail(EX_NOUSER, k->section[0] == 'c' ? "no_certificate" : "no_listener", "there is no [%s]", k->section);
+	return out_fail(EX_NOUSER, k->section[0] == 'c' ? "no_certificate" : k->section[0] == 'r' ? "no_route" :
+	    "no_listener", "there is no [%s]", k->section);
 }
 
 int
 cmd_config_get(struct admin *a)
 {
-	static struct conf c;
+	static struct conf c, defaults;
 	const struct conf_listener *l;
+	const struct conf_route *route;
 	const char *file;
-	char value[1024];
+	char value[ROUTE_VALUE], fallback[1024];
+	struct conf_error error;
 	struct key k;
 	int code;
 
 	if ((code = parse_key(a->words[0], &k)) != EX_OK || (code = admin_load_conf(a, &c)) != EX_OK)
 		return code;
 	out_fix("%s", "");
+	conf_parse(&defaults, "", 0, &error);
 	if (k.setting != NULL)
-		conf_put_value(value, &c, k.setting);
+		put_value(value, a, &c, k.setting);
 	else if ((l = find_listener(&c, &k)) != NULL)
 		put_listener_value(value, l, k.word);
 	else if ((file = find_certificate_value(&c, &k)) != NULL)
 		str_fmt(value, sizeof(value), "%s", file);
+	else if ((route = find_route(&c, &k)) != NULL)
+		route_put_value(value, route, k.word);
 	else
 		return no_section(&k);
 	if (out_is_json())
-		show(a->words[0], value, k.setting != NULL ? k.setting->fallback : NULL);
+		show(a->words[0], value, k.setting != NULL ? put_value(fallback, a, &defaults, k.setting) : NULL);
 	else
 		out_print("%s\n", value);
 	return EX_OK;
+}
+
+/* Lists of a route may stand in several lines: one alone would not be what was asked for. */
+static int
+check_route_meaning(const struct key *k, const struct conf *c, const char *value)
+{
+	const struct conf_route *r = find_route(c, k);
+	char held[ROUTE_VALUE];
+	size_t words = 0, asked = 0;
+
+	if (r == NULL || strcmp(k->word, "url") == 0)
+		return EX_OK;
+	for (const char *p = route_put_value(held, r, k->word); *p != 0; words++)
+		p += strcspn(p, " ") + strspn(p + strcspn(p, " "), " ");
+	for (const char *p = value + strspn(value, " \t,"); *p != 0; asked++)
+		p += strcspn(p, " \t,") + strspn(p + strcspn(p, " \t,"), " \t,");
+	if (words <= asked)
+		return EX_OK;
+	out_fix("an editor");
+	return out_fail(EX_DATAERR, "several_lines", "%s of [%s] stands in several lines of the file", k->word, k->section);
 }
 
 /* The file must mean what was asked for: a value would be cut at " ;" in it, and blanks at its ends are lost. */
@@ -230,7 +309,9 @@ check_meaning(const struct key *k, const struct conf *c, const char *value)
 	const struct conf_setting *s = k->setting;
 	char held[1024];
 
-	if (s == NULL || (s->type != CONF_TEXT && s->type != CONF_HOSTNAME) ||
+	if (s == NULL && strncmp(k->section, "route ", 6) == 0)
+		return check_route_meaning(k, c, value);
+	if (s == NULL || (s->words != NULL || s->max != 0) ||
 	    strcmp(conf_put_value(held, c, s), value) == 0)
 		return EX_OK;
 	return out_fail(
@@ -358,6 +439,14 @@ explain_sections(void)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		explain(&rows[i]);
+	for (size_t i = 0; route_key(i) != NULL; i++) {
+		struct conf_setting row = { .type = CONF_TEXT, .fallback = route_key_default(i), .help = route_key_help(i) };
+		char name[64];
+
+		str_fmt(name, sizeof(name), "route.NAME.%s", route_key(i));
+		row.name = name;
+		explain(&row);
+	}
 }
 
 int

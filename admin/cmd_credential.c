@@ -5,24 +5,17 @@
  */
 #include "command.h"
 
+#include <errno.h>
+#include <pwd.h>
 #include <string.h>
 
 #include "err.h"
 #include "io.h"
 #include "out.h"
 #include "people.h"
+#include "scopes.h"
 #include "secret.h"
-#include "show.h"
 #include "str.h"
-
-static const struct table_column columns[] = {
-    {"NAME", false, 12},
-    {"KIND", false, 0},
-    {"SET", false, 0},
-    {"EXPIRES", false, 0},
-    {"LAST USED", false, 0},
-    {"FROM", false, 0},
-};
 
 static void
 report(const struct admin *a, const char *account, const char *name, const char *action, const struct secret *s)
@@ -76,6 +69,11 @@ static int
 fail(struct registry *r, int err, const char *account, const char *name)
 {
 	out_fix("smtpadm credential list %s", account);
+	if (err == ERR_DENIED) {
+		out_fix("smtpadm credential show %s --name %s", account, name);
+		return out_fail(EX_DATAERR, "no_password", "the credential '%s' of '%s' is a local user's and has no password",
+		    name, account);
+	}
 	if (err == ERR_EXISTS) {
 		out_fix("smtpadm credential rotate %s --name %s", account, name);
 		return out_fail(EX_CANTCREAT, "exists", "account '%s' has the credential '%s' already", account, name);
@@ -100,17 +98,21 @@ get_secret(const struct admin *a, const char *account, struct secret *s)
 	return secret_hash(s);
 }
 
+/* ERR_NOTFOUND */
 static int
-has_credential(struct registry *r, uint64_t account, const char *name, bool *found)
+find(struct registry *r, uint64_t account, const char *name, struct registry_credential *one)
 {
 	static struct registry_credential c[REGISTRY_CREDENTIALS_MAX];
-	size_t n;
+	size_t n = 0;
 	int err = registry_list_credentials(r, account, c, REGISTRY_CREDENTIALS_MAX, &n);
 
-	*found = false;
-	for (size_t i = 0; err == ERR_OK && i < n; i++)
-		*found = *found || str_is_equal_nocase(c[i].name, strlen(c[i].name), name, strlen(name));
-	return err;
+	for (size_t i = 0; err == ERR_OK && i < n; i++) {
+		if (str_is_equal_nocase(c[i].name, strlen(c[i].name), name, strlen(name))) {
+			*one = c[i];
+			return ERR_OK;
+		}
+	}
+	return err == ERR_OK ? ERR_NOTFOUND : err;
 }
 
 /* Whether it can be done is looked at before a password is asked for, too. */
@@ -118,15 +120,18 @@ static int
 check(const struct admin *a, const char *name, bool must_exist)
 {
 	struct registry_account account;
+	struct registry_credential c;
 	struct registry *r;
-	bool found;
 	int code, err;
 
 	if ((code = people_open(a, false, &r)) != EX_OK)
 		return code;
 	if ((code = people_find(r, a->words[0], &account)) == EX_OK) {
-		if ((err = has_credential(r, account.id, name, &found)) == ERR_OK && found != must_exist)
-			err = found ? ERR_EXISTS : ERR_NOTFOUND;
+		err = find(r, account.id, name, &c);
+		if (must_exist && err == ERR_OK && c.kind == CREDENTIAL_LOCAL)
+			err = ERR_DENIED;
+		else if (!must_exist && (err == ERR_OK || err == ERR_NOTFOUND))
+			err = err == ERR_OK ? ERR_EXISTS : ERR_OK;
 		if (err != ERR_OK)
 			code = fail(r, err, account.name, name);
 	}
@@ -134,44 +139,119 @@ check(const struct admin *a, const char *name, bool must_exist)
 	return code;
 }
 
+/* What a program of this system is known by: the user's number, since postern-auth has no list of users. */
 static int
-add(const struct admin *a, struct registry *r, uint64_t account, const char *name, const char *hash, uint64_t expires_us)
+find_user(const char *name, uint64_t *uid)
 {
-	int err = registry_add_credential(r, account, name, hash, expires_us);
+	const struct passwd *user;
 
-	if (err == ERR_OK && admin_has(a, OPT_DEVICE))
-		err = registry_set_device(r, account, name, true);
-	return err;
+	errno = 0;
+	if (strlen(name) < REGISTRY_USER_MAX && (user = getpwnam(name)) != NULL) {
+		*uid = user->pw_uid;
+		return EX_OK;
+	}
+	/* As the local socket names users: of a container, say, that this system has no name for. */
+	if (str_parse_u64(name, strlen(name), UINT32_MAX - 1, uid) == ERR_OK)
+		return EX_OK;
+	out_fix("getent passwd");
+	return out_fail(EX_NOUSER, "no_user", "there is no user '%s' in this system", name);
+}
+
+/* A program submits as one account. */
+static int
+check_user(struct registry *r, const char *user, uint64_t uid)
+{
+	struct registry_credential c;
+	struct registry_account owner;
+	int err = registry_find_local(r, uid, &owner, &c);
+
+	if (err == ERR_NOTFOUND)
+		return EX_OK;
+	if (err != ERR_OK && err != ERR_DENIED)
+		return people_fail(r, err, user);
+	out_fix("smtpadm credential revoke %s --name %s, before", owner.name, c.name);
+	return out_fail(EX_CANTCREAT, "exists", "the user '%s' has the credential '%s' of the account '%s' already", user,
+	    c.name, owner.name);
 }
 
 static int
-put(struct admin *a, bool is_new)
+check_options(const struct admin *a, const char *name)
 {
+	bool is_local = admin_has(a, OPT_LOCAL_USER), is_canary = admin_has(a, OPT_CANARY);
+
+	if (is_local && (is_canary || admin_has(a, OPT_NET) || admin_has(a, OPT_STDIN) || admin_has(a, OPT_HASH_STDIN) ||
+	    admin_has(a, OPT_GENERATE))) {
+		out_fix("smtpadm credential add %s --local-user USER", a->words[0]);
+		return out_fail(EX_USAGE, "usage", "a local user's credential has neither password nor network");
+	}
+	if (is_canary && admin_has(a, OPT_DEVICE))
+		return out_fail(EX_USAGE, "usage", "--canary and --device exclude each other");
+	if (is_canary && strcmp(name, "password") == 0) {
+		out_fix("--canary with another --name");
+		return out_fail(EX_USAGE, "usage", "an account's main password can't be a canary");
+	}
+	return EX_OK;
+}
+
+/* The name that it has, or gets: of a local user's "local:USER" by itself. */
+static int
+get_name(const struct admin *a, char *made, size_t size, const char **name)
+{
+	const char *user = admin_value(a, OPT_LOCAL_USER);
+
+	if (user == NULL || admin_has(a, OPT_NAME))
+		return need_name(a, name);
+	*name = made;
+	return str_fmt(made, size, "local:%s", user) == ERR_OK ? EX_OK :
+	    out_fail(EX_DATAERR, "bad_name", "the user's name is too long");
+}
+
+static int
+add(const struct admin *a, struct registry *r, uint64_t account, const char *name, const char *hash, uint64_t uid,
+    uint64_t expires_us)
+{
+	const char *user = admin_value(a, OPT_LOCAL_USER);
+	int err;
+
+	if (user != NULL)
+		err = registry_add_local(r, account, name, user, uid, expires_us);
+	else
+		err = registry_add_credential(r, account, name, hash, expires_us);
+	if (err == ERR_OK && admin_has(a, OPT_DEVICE))
+		err = registry_set_device(r, account, name, true);
+	if (err == ERR_OK && admin_has(a, OPT_CANARY))
+		err = registry_set_canary(r, account, name, true);
+	return err;
+}
+
+int
+cmd_credential_add(struct admin *a)
+{
+	static const struct registry_limits none;
 	struct registry_account account;
 	struct registry *r = NULL;
 	struct secret s = { .len = 0 };
-	const char *name;
-	uint64_t expires_us;
-	bool found = true;
+	const char *name = NULL, *user = admin_value(a, OPT_LOCAL_USER);
+	struct scopes scopes;
+	char made[REGISTRY_NAME_MAX];
+	uint64_t expires_us, uid = 0;
 	int code, err;
 
-	if ((code = need_name(a, &name)) != EX_OK || (code = read_expiry(a, &expires_us)) != EX_OK ||
-	    (code = check(a, name, !is_new)) != EX_OK || (code = get_secret(a, a->words[0], &s)) != EX_OK ||
-	    (code = people_begin(a, &r)) != EX_OK)
+	if ((code = get_name(a, made, sizeof(made), &name)) != EX_OK || (code = check_options(a, name)) != EX_OK ||
+	    (code = read_expiry(a, &expires_us)) != EX_OK || (code = scopes_read(&scopes, a, &none)) != EX_OK ||
+	    (user != NULL && (code = find_user(user, &uid)) != EX_OK) ||
+	    (user == NULL && (code = check(a, name, false)) != EX_OK) ||
+	    (user == NULL && (code = get_secret(a, a->words[0], &s)) != EX_OK) || (code = people_begin(a, &r)) != EX_OK)
 		goto out;
-	if ((code = people_find(r, a->words[0], &account)) == EX_OK) {
-		if (is_new)
-			err = add(a, r, account.id, name, s.hash, expires_us);
-		else if ((err = has_credential(r, account.id, name, &found)) == ERR_OK && !found)
-			err = ERR_NOTFOUND;
-		else if (err == ERR_OK && (err = registry_set_credential(r, account.id, name, s.hash)) == ERR_OK &&
-		    admin_has(a, OPT_EXPIRES))
-			err = registry_set_expiry(r, account.id, name, expires_us);
-		if (err != ERR_OK)
+	if ((code = people_find(r, a->words[0], &account)) == EX_OK &&
+	    (user == NULL || (code = check_user(r, user, uid)) == EX_OK)) {
+		if ((err = add(a, r, account.id, name, s.hash, uid, expires_us)) == ERR_OK)
+			code = scopes_put(&scopes, r, &account, name);
+		else
 			code = fail(r, err, account.name, name);
 	}
 	if ((code = people_finish(a, r, code)) == EX_OK)
-		report(a, account.name, name, is_new ? "added" : "rotated", &s);
+		report(a, account.name, name, "added", user == NULL ? &s : NULL);
 out:
 	registry_close(r);
 	secret_wipe(&s);
@@ -179,15 +259,73 @@ out:
 }
 
 int
-cmd_credential_add(struct admin *a)
+cmd_credential_rotate(struct admin *a)
 {
-	return put(a, true);
+	struct registry_account account;
+	struct registry *r = NULL;
+	struct secret s = { .len = 0 };
+	const char *name;
+	uint64_t expires_us;
+	int code, err;
+
+	if ((code = need_name(a, &name)) != EX_OK || (code = read_expiry(a, &expires_us)) != EX_OK ||
+	    (code = check(a, name, true)) != EX_OK || (code = get_secret(a, a->words[0], &s)) != EX_OK ||
+	    (code = people_begin(a, &r)) != EX_OK)
+		goto out;
+	if ((code = people_find(r, a->words[0], &account)) == EX_OK) {
+		struct registry_credential c;
+
+		if ((err = find(r, account.id, name, &c)) == ERR_OK && c.kind == CREDENTIAL_LOCAL)
+			err = ERR_DENIED;
+		if (err == ERR_OK && (err = registry_set_credential(r, account.id, name, s.hash)) == ERR_OK &&
+		    admin_has(a, OPT_EXPIRES))
+			err = registry_set_expiry(r, account.id, name, expires_us);
+		if (err != ERR_OK)
+			code = fail(r, err, account.name, name);
+	}
+	if ((code = people_finish(a, r, code)) == EX_OK)
+		report(a, account.name, name, "rotated", &s);
+out:
+	registry_close(r);
+	secret_wipe(&s);
+	return code;
 }
 
 int
-cmd_credential_rotate(struct admin *a)
+cmd_credential_change(struct admin *a)
 {
-	return put(a, false);
+	struct registry_account account;
+	struct registry_credential c;
+	struct registry *r = NULL;
+	struct scopes scopes;
+	const char *name;
+	uint64_t expires_us;
+	int code, err;
+
+	if ((code = need_name(a, &name)) != EX_OK || (code = read_expiry(a, &expires_us)) != EX_OK)
+		return code;
+	if (!scopes_are_given(a) && !admin_has(a, OPT_EXPIRES)) {
+		out_fix("smtpadm credential change %s --name %s --rcpt '*@example.org'", a->words[0], name);
+		return out_fail(EX_USAGE, "usage", "what is to be changed? --sender, --rcpt, --net, --limit or --expires");
+	}
+	if ((code = people_begin(a, &r)) != EX_OK)
+		return code;
+	if ((code = people_find(r, a->words[0], &account)) == EX_OK) {
+		if ((err = find(r, account.id, name, &c)) != ERR_OK) {
+			code = fail(r, err, account.name, name);
+		} else if (c.kind == CREDENTIAL_LOCAL && admin_has(a, OPT_NET)) {
+			code = out_fail(EX_USAGE, "usage", "a local user's credential has neither password nor network");
+		} else if ((code = scopes_read(&scopes, a, &c.limits)) == EX_OK) {
+			code = scopes_put(&scopes, r, &account, name);
+		}
+		if (code == EX_OK && admin_has(a, OPT_EXPIRES) &&
+		    (err = registry_set_expiry(r, account.id, name, expires_us)) != ERR_OK)
+			code = fail(r, err, account.name, name);
+	}
+	if ((code = people_finish(a, r, code)) == EX_OK)
+		report(a, account.name, name, "changed", NULL);
+	registry_close(r);
+	return code;
 }
 
 int
@@ -206,95 +344,6 @@ cmd_credential_revoke(struct admin *a)
 		code = fail(r, err, account.name, name);
 	if ((code = people_finish(a, r, code)) == EX_OK)
 		report(a, account.name, name, "revoked", NULL);
-	registry_close(r);
-	return code;
-}
-
-static void
-list_one(const struct admin *a, const char *account, const struct registry_credential *c, struct table *t)
-{
-	char text[40];
-	struct json j;
-
-	if (out_is_json()) {
-		json_begin(&j);
-		json_put_str(&j, "account", account);
-		people_put_credential(&j, c);
-		json_end(&j, stdout);
-		return;
-	}
-	table_add(t, c->name);
-	table_add(t, c->kind == CREDENTIAL_MAIN ? "main" : c->device ? "device" : "app");
-	table_add(t, show_time(text, a->time, c->changed_us));
-	table_add(t, c->expires_us != 0 ? show_time(text, a->time, c->expires_us) : "never");
-	table_add(t, c->used_us != 0 ? show_time(text, a->time, c->used_us) : "never");
-	table_add(t, c->used_network);
-}
-
-int
-cmd_credential_list(struct admin *a)
-{
-	static struct registry_credential c[REGISTRY_CREDENTIALS_MAX];
-	struct registry_account account;
-	struct registry *r;
-	struct table t;
-	size_t n = 0;
-	int code, err;
-
-	if ((code = people_open(a, false, &r)) != EX_OK)
-		return code;
-	table_open(&t, columns, sizeof(columns) / sizeof(columns[0]));
-	if ((code = people_find(r, a->words[0], &account)) == EX_OK &&
-	    (err = registry_list_credentials(r, account.id, c, REGISTRY_CREDENTIALS_MAX, &n)) != ERR_OK)
-		code = people_fail(r, err, account.name);
-	for (size_t i = 0; i < n && code == EX_OK; i++)
-		list_one(a, account.name, &c[i], &t);
-	if (!out_is_json() && n == 0 && code == EX_OK)
-		out_say("%s has no credential: nobody can log in", account.name);
-	table_print(&t);
-	registry_close(r);
-	return code;
-}
-
-int
-cmd_credential_show(struct admin *a)
-{
-	static struct registry_credential c[REGISTRY_CREDENTIALS_MAX];
-	struct registry_account account;
-	char set[40], expires[40], used[40];
-	struct registry *r;
-	const char *name;
-	size_t n = 0, i = 0;
-	struct json j;
-	int code, err;
-
-	if ((code = need_name(a, &name)) != EX_OK || (code = people_open(a, false, &r)) != EX_OK)
-		return code;
-	if ((code = people_find(r, a->words[0], &account)) != EX_OK)
-		goto out;
-	if ((err = registry_list_credentials(r, account.id, c, REGISTRY_CREDENTIALS_MAX, &n)) != ERR_OK) {
-		code = people_fail(r, err, account.name);
-		goto out;
-	}
-	while (i < n && !str_is_equal_nocase(c[i].name, strlen(c[i].name), name, strlen(name)))
-		i++;
-	if (i == n) {
-		code = fail(r, ERR_NOTFOUND, account.name, name);
-	} else if (out_is_json()) {
-		json_begin(&j);
-		json_put_str(&j, "account", account.name);
-		people_put_credential(&j, &c[i]);
-		json_end(&j, stdout);
-	} else {
-		out_print("account     %s\ncredential  %s\nkind        %s\nmethod      %s\nset         %s\nexpires     %s\n"
-		    "last used   %s\nfrom        %s\n", account.name, c[i].name,
-		    c[i].kind == CREDENTIAL_MAIN ? "main" : c[i].device ? "device" : "app", people_method(c[i].hash),
-		    show_time(set, a->time, c[i].changed_us),
-		    c[i].expires_us != 0 ? show_time(expires, a->time, c[i].expires_us) : "never",
-		    c[i].used_us != 0 ? show_time(used, a->time, c[i].used_us) : "never",
-		    c[i].used_network[0] != 0 ? c[i].used_network : "-");
-	}
-out:
 	registry_close(r);
 	return code;
 }

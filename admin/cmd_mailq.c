@@ -23,13 +23,23 @@ print_message(const struct queue_message *m)
 	struct tm tm;
 
 	/* As there: taken up by delivery, and held. */
-	snprintf(id, sizeof(id), "%s%s", e->id, m->folder == SPOOL_CUR ? "*" : m->folder == SPOOL_HOLD ? "!" : "");
+	snprintf(id, sizeof(id), "%s%s", e->id, m->folder == SPOOL_CUR && m->state.tries == 0 ? "*" : m->folder == SPOOL_HOLD ? "!" : "");
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)e->message_size);
 	if (localtime_r(&seconds, &tm) == NULL || strftime(when, sizeof(when), "%a %b %e %H:%M:%S", &tm) == 0)
 		when[0] = 0;
 	out_print(LINE, id, size, when, e->sender[0] != 0 ? e->sender : "MAILER-DAEMON");
-	for (size_t i = 0; i < e->nrecipients; i++)
+	if (m->state.hold != NULL && m->folder == SPOOL_HOLD)
+		out_print("%*s(%s)\n", 47, "", m->state.hold);
+	for (size_t i = 0; i < e->nrecipients; i++) {
+		const char *reason = queue_reason_of(m, i);
+		enum recipient_status status = m->state.recipients[i].status;
+
+		if (status == RECIPIENT_DELIVERED || status == RECIPIENT_REMOVED)
+			continue;
+		if (reason != NULL)
+			out_print("%*s(%s)\n", 47, "", reason);
 		out_print(LINE, "", "", "", e->recipients[i].address);
+	}
 	printf("\n");
 }
 

@@ -9,8 +9,10 @@
 
 #include "control.h"
 #include "err.h"
+#include "io.h"
 #include "out.h"
 #include "queue.h"
+#include "spool_control.h"
 
 /* A number each, in any order, but those of one name together. Without a help it belongs to the name above. */
 static const struct {
@@ -21,6 +23,7 @@ static const struct {
 	{ METRIC_SESSIONS_SUBMISSION, "sessions_total", "counter", "Sessions served, by kind of listener.", "listener", "submission" },
 	{ METRIC_SESSIONS_SUBMISSIONS, "sessions_total", NULL, NULL, "listener", "submissions" },
 	{ METRIC_SESSIONS_PLAIN, "sessions_total", NULL, NULL, "listener", "plain" },
+	{ METRIC_SESSIONS_LOCAL, "sessions_total", NULL, NULL, "listener", "local" },
 	{ METRIC_SESSIONS_CURRENT, "sessions_current", "gauge", "Sessions now.", NULL, NULL },
 	{ METRIC_SESSIONS_MAX, "sessions_max", "gauge", "The most there may be (workers.max).", NULL, NULL },
 	{ METRIC_WORKERS_IDLE, "workers_idle", "gauge", "Workers that wait for a session.", NULL, NULL },
@@ -45,6 +48,7 @@ static const struct {
 	{ METRIC_RESTARTS_AUTH, "service_restarts_total", "counter", "Services that were started again.", "service", "auth" },
 	{ METRIC_RESTARTS_KEYS, "service_restarts_total", NULL, NULL, "service", "keys" },
 	{ METRIC_RESTARTS_SPOOL, "service_restarts_total", NULL, NULL, "service", "spool" },
+	{ METRIC_RESTARTS_RELAY, "service_restarts_total", NULL, NULL, "service", "relay" },
 	{ METRIC_RELOADS_OK, "reloads_total", "counter", "Reloads of configuration or certificates.", "result", "ok" },
 	{ METRIC_RELOADS_REJECTED, "reloads_total", NULL, NULL, "result", "rejected" },
 	{ METRIC_PAUSED, "paused", "gauge", "1 while submission is paused.", NULL, NULL },
@@ -60,24 +64,35 @@ static const struct {
 	{ METRIC_REFUSED_MALFORMED, "messages_refused_total", NULL, NULL, "reason", "malformed" },
 	{ METRIC_REFUSED_SENDER, "messages_refused_total", NULL, NULL, "reason", "sender_not_allowed" },
 	{ METRIC_REFUSED_RECIPIENTS, "messages_refused_total", NULL, NULL, "reason", "no_recipients" },
+	{ METRIC_REFUSED_TWO_FROM, "messages_refused_total", NULL, NULL, "reason", "two_from_fields" },
+	{ METRIC_REFUSED_BAD_FROM, "messages_refused_total", NULL, NULL, "reason", "bad_from_field" },
+	{ METRIC_REFUSED_LOOP, "messages_refused_total", NULL, NULL, "reason", "loop" },
+	{ METRIC_REFUSED_LOGIN_VOID, "messages_refused_total", NULL, NULL, "reason", "login_void" },
 	{ METRIC_REFUSED_ERROR, "messages_refused_total", NULL, NULL, "reason", "error" },
+	{ METRIC_DELIVERIES_DELIVERED, "deliveries_total", "counter", "Attempts to deliver, a recipient each, by result; bounced: given up.",
+	    "result", "delivered" },
+	{ METRIC_DELIVERIES_DEFERRED, "deliveries_total", NULL, NULL, "result", "deferred" },
+	{ METRIC_DELIVERIES_FAILED, "deliveries_total", NULL, NULL, "result", "bounced" },
+	{ METRIC_DELIVERIES_EXPIRED, "deliveries_total", NULL, NULL, "result", "expired" },
 	{ METRIC_OCTETS_STORED, "octets_stored_total", "counter", "Octets of stored messages, as they came.", NULL, NULL },
 };
 
 struct queue_count {
-	uint64_t	active, held, failed;
+	uint64_t	active, deferred, held, failed;
 };
 
+/* Without a look into it: what was tried and still waits stands in cur/. */
 static int
 count_message(const struct spool_entry *e, void *arg)
 {
-	const char *state = queue_state(e->folder);
 	struct queue_count *q = arg;
 
-	if (strcmp(state, "failed") == 0)
+	if (e->folder == SPOOL_FAILED)
 		q->failed++;
-	else if (strcmp(state, "held") == 0)
+	else if (e->folder == SPOOL_HOLD)
 		q->held++;
+	else if (e->folder == SPOOL_CUR)
+		q->deferred++;
 	else
 		q->active++;
 	return 0;
@@ -112,6 +127,18 @@ ask(const struct admin *a, struct ipc_counters *all)
 		return control_fail(&c);
 	control_close(&c);
 	return EX_OK;
+}
+
+/* Those that relay has now, and what is scheduled; a spool that can't be asked has none. */
+static void
+ask_delivery(const struct admin *a, struct ipc_delivery_state *d)
+{
+	const struct ipc_delivery_order order = { .order = DELIVERY_TELL };
+	int fd;
+
+	if (spool_control_open(a, &fd) != ERR_OK || spool_control_order(fd, &order, d) != ERR_OK)
+		*d = (struct ipc_delivery_state){ .is_paused = false };
+	io_close(&fd);
 }
 
 static void
@@ -179,11 +206,15 @@ int
 cmd_metrics(struct admin *a)
 {
 	static struct ipc_counters all;
+	static struct ipc_delivery_state delivery;
 	struct queue_count q;
 	int code;
 
 	/* Whole or not at all: a collector must not read a part. The queue comes last, since root becomes its owner. */
-	if ((code = ask(a, &all)) != EX_OK || (code = count_queue(a, &q)) != EX_OK)
+	if ((code = ask(a, &all)) != EX_OK)
+		return code;
+	ask_delivery(a, &delivery);
+	if ((code = count_queue(a, &q)) != EX_OK)
 		return code;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		put_head(rows[i].name, rows[i].type, rows[i].help);
@@ -192,7 +223,12 @@ cmd_metrics(struct admin *a)
 	put_commit_times(&all);
 	put_head("queue_messages", "gauge", "Messages in the queue, by state.");
 	put_u64("queue_messages", "state", "active", q.active);
+	put_u64("queue_messages", "state", "deferred", q.deferred);
 	put_u64("queue_messages", "state", "held", q.held);
 	put_u64("queue_messages", "state", "failed", q.failed);
+	put_head("deliveries_current", "gauge", "Deliveries under way.");
+	put_u64("deliveries_current", NULL, NULL, delivery.underway);
+	put_head("delivery_paused", "gauge", "1 while delivery is paused.");
+	put_u64("delivery_paused", NULL, NULL, delivery.is_paused);
 	return EX_OK;
 }

@@ -14,7 +14,7 @@
 #include "show.h"
 
 static int
-find(struct admin *a, struct spool_entry *e)
+find(struct admin *a, struct spool_entry *e, struct queue_message *m)
 {
 	const char *id = a->words[0];
 	struct spool_dirs d;
@@ -22,14 +22,61 @@ find(struct admin *a, struct spool_entry *e)
 
 	if ((code = queue_open(a, &d)) != EX_OK)
 		return code;
-	if ((err = spool_find(&d, id, e)) == ERR_NOTFOUND) {
-		out_fix("smtpadm queue list --all");
+	if ((err = spool_find(&d, id, e)) == ERR_OK) {
+		queue_read(&d, e, m);
+	} else if (err == ERR_NOTFOUND) {
+		out_fix("smtpadm trace %s, if it has left; smtpadm queue list --all", id);
 		code = out_fail(EX_NOUSER, "no_message", "there is no message '%s' in the queue", id);
-	} else if (err != ERR_OK) {
+	} else {
 		code = out_fail(admin_code(err), admin_name(err), "message '%s': %s", id, err_text(err));
 	}
 	spool_close(&d);
 	return code;
+}
+
+/* What has become of one recipient so far. */
+static void
+show_result(const struct admin *a, const struct queue_message *m, size_t i)
+{
+	static const char *const words[] = { "waiting", "delivered", "failed", "failed, and reported", "removed" };
+	const struct state_recipient *r = &m->state.recipients[i];
+	const char *route = queue_route(m, i);
+	char time[40], code[8] = "";
+
+	if (r->time_us == 0) {
+		if (route[0] != 0)
+			out_print("            %s, by route %s\n", words[r->status], route);
+		return;
+	}
+	if (r->code != 0)
+		snprintf(code, sizeof(code), "%u ", (unsigned)r->code);
+	out_print("            %s, by route %s, last tried %s%s%s%s%s\n", words[r->status], route[0] != 0 ? route : "(none)",
+	    show_time(time, a->time, r->time_us), r->host != NULL ? " at " : "", r->host != NULL ? r->host : "",
+	    r->tls != NULL ? ", " : "", r->tls != NULL ? r->tls : "");
+	if (r->reply != NULL)
+		out_print("            %s: %s%s\n", ipc_delivery_stage(r->stage), code, r->reply);
+}
+
+static void
+show_state(const struct admin *a, const struct queue_message *m)
+{
+	const struct state *s = &m->state;
+	bool is_scheduled = m->folder == SPOOL_NEW || m->folder == SPOOL_CUR;
+	char text[40];
+
+	if (s->hold != NULL && m->folder == SPOOL_HOLD)
+		out_print("held        %s (%squeue release %s)\n", s->hold, out_program(), m->envelope.id);
+	if (s->route != NULL)
+		out_print("rerouted    %s\n", s->route);
+	if (is_scheduled && (s->tries != 0 || s->next_us != 0))
+		out_print("tries       %u, the next %s\n", (unsigned)s->tries,
+		    s->next_us > io_now_us() ? show_time(text, a->time, s->next_us) : "at once");
+	else if (s->tries != 0)
+		out_print("tries       %u\n", (unsigned)s->tries);
+	if (s->expires_us != 0)
+		out_print("given up    %s\n", show_time(text, a->time, s->expires_us));
+	if (s->warned_us != 0)
+		out_print("warned      %s\n", show_time(text, a->time, s->warned_us));
 }
 
 static void
@@ -38,18 +85,20 @@ show(const struct admin *a, const struct queue_message *m, const char *whole)
 	const struct spool_envelope *e = &m->envelope;
 	char text[40], age[40];
 
-	out_print("id          %s\nstate       %s\nfile        %s/%s (%s)\n", e->id, queue_state(m->folder),
+	out_print("id          %s\nstate       %s\nfile        %s/%s (%s)\n", e->id, queue_state(m),
 	    spool_folder_name(m->folder), m->file, whole);
 	out_print("arrival     %s (%s ago)\nsize        %llu\n", show_time(text, a->time, e->arrival_us),
 	    show_age(age, e->arrival_us), (unsigned long long)e->message_size);
-	out_print("account     %s\nsession     %016llx\nsender      %s\n", e->account, (unsigned long long)e->session,
-	    e->sender[0] != 0 ? e->sender : "<>");
+	show_state(a, m);
+	out_print("account     %s%s%s\nsession     %016llx\nsender      %s\n", e->account, e->credential != NULL ? ", with " : "",
+	    e->credential != NULL ? e->credential : "", (unsigned long long)e->session, e->sender[0] != 0 ? e->sender : "<>");
 	for (size_t i = 0; i < e->nrecipients; i++) {
 		const struct spool_recipient *r = &e->recipients[i];
 
 		out_print("recipient   %s%s%s%s%s\n", r->address, r->notify != NULL ? " NOTIFY=" : "",
 		    r->notify != NULL ? r->notify : "", r->orcpt != NULL ? " ORCPT=" : "",
 		    r->orcpt != NULL ? r->orcpt : "");
+		show_result(a, m, i);
 	}
 	if (e->envid != NULL)
 		out_print("envid       %s\n", e->envid);
@@ -66,9 +115,8 @@ cmd_queue_show(struct admin *a)
 	struct queue_message m;
 	int code, err;
 
-	if ((code = find(a, &e)) != EX_OK)
+	if ((code = find(a, &e, &m)) != EX_OK)
 		return code;
-	queue_read(&e, &m);
 	err = m.err == ERR_OK ? spool_verify(e.fd) : m.err;
 	if (out_is_json())
 		queue_put_json(&m);
@@ -151,9 +199,8 @@ cmd_queue_cat(struct admin *a)
 	struct queue_message m;
 	int code, err;
 
-	if ((code = find(a, &e)) != EX_OK)
+	if ((code = find(a, &e, &m)) != EX_OK)
 		return code;
-	queue_read(&e, &m);
 	/* Of a corrupt file nobody knows where the parts are: it is shown whole. */
 	if (m.err != ERR_OK && !all)
 		err = m.err;

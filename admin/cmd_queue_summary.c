@@ -1,6 +1,7 @@
 /*
  * smtpadm queue summary: how much waits, by account, recipients' domain and state. Runs as the owner of the spool and only reads.
- * Invariant: the rows of accounts and of states each add up to the row of all; a message to two domains counts in both.
+ * Invariant: the rows of accounts and of states each add up to the row of all; a message to two domains counts in both. What has no
+ * route or no reason to wait is in no row of these.
  */
 #include "command.h"
 
@@ -15,12 +16,12 @@
 #include "show.h"
 #include "str.h"
 
-enum by { BY_STATE, BY_ACCOUNT, BY_DOMAIN, BY_COUNT };
+enum by { BY_STATE, BY_ACCOUNT, BY_DOMAIN, BY_ROUTE, BY_REASON, BY_COUNT };
 
-static const char *const titles[BY_COUNT] = { "state", "account", "domain" };
+static const char *const titles[BY_COUNT] = { "state", "account", "domain", "route", "reason" };
 
 struct row {
-	char		*key;		/* in lower case */
+	char		*key;		/* a domain in lower case */
 	uint64_t	 messages, octets;
 	size_t		 last;		/* number of the message that was counted last: once each */
 };
@@ -46,7 +47,7 @@ count_in(struct summary *s, enum by by, const char *key, uint64_t octets)
 		free(row);
 		return ERR_NOMEM;
 	}
-	for (char *p = row->key; *p != 0; p++)
+	for (char *p = row->key; by == BY_DOMAIN && *p != 0; p++)
 		*p = (char)tolower((unsigned char)*p);
 	if ((found = tsearch(row, &s->trees[by], compare_keys)) == NULL || *found != row) {
 		free(row->key);
@@ -73,14 +74,20 @@ count(const struct queue_message *m, void *arg)
 
 	s->messages++;
 	s->octets += e->message_size;
-	if ((err = count_in(s, BY_STATE, queue_state(m->folder), e->message_size)) != ERR_OK ||
+	if ((err = count_in(s, BY_STATE, queue_state(m), e->message_size)) != ERR_OK ||
 	    (err = count_in(s, BY_ACCOUNT, e->account != NULL ? e->account : "(corrupt)", e->message_size)) != ERR_OK)
 		return err;
 	for (size_t i = 0; i < e->nrecipients && err == ERR_OK; i++) {
 		const char *at = strrchr(e->recipients[i].address, '@');
 
+		const char *route = queue_route(m, i);
+
 		err = count_in(s, BY_DOMAIN, at != NULL ? at + 1 : "(none)", e->message_size);
+		if (err == ERR_OK && route[0] != 0)
+			err = count_in(s, BY_ROUTE, route, e->message_size);
 	}
+	if (err == ERR_OK && queue_reason(m) != NULL)
+		err = count_in(s, BY_REASON, queue_reason(m), e->message_size);
 	return err;
 }
 

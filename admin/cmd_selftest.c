@@ -17,10 +17,12 @@
 #include "conf.h"
 #include "err.h"
 #include "io.h"
+#include "process.h"
 #include "selftest.h"
 #include "str.h"
 
-static const char *const programs[] = { "posternd", "postern-auth", "postern-keys", "postern-spool" };
+static const char *const programs[] = { "posternd", "postern-auth", "postern-keys", "postern-spool",
+    "postern-relay" };
 
 static const struct table_column columns[] = {
 	{ "PROGRAM", false, 0 }, { "PART", false, 0 }, { "RESULT", false, 0 }, { "", false, 20 },
@@ -45,29 +47,6 @@ selftest_add(struct selftest *t, const char *program, const char *part, const ch
 	table_add(&t->table, part);
 	table_add(&t->table, result);
 	table_add(&t->table, text);
-}
-
-/* Beside this program, or where they are installed. */
-static int
-find_program(const char *name, char path[PATH_MAX])
-{
-	static const char *const folders[] = { LIBEXECDIR, "/usr/sbin", "/usr/local/sbin" };
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	if (n > 0) {
-		self[n] = 0;
-		if ((slash = strrchr(self, '/')) != NULL) {
-			*slash = 0;
-			if (str_fmt(path, PATH_MAX, "%s/%s", self, name) == ERR_OK && access(path, X_OK) == 0)
-				return ERR_OK;
-		}
-	}
-	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
-		if (str_fmt(path, PATH_MAX, "%s/%s", folders[i], name) == ERR_OK && access(path, X_OK) == 0)
-			return ERR_OK;
-	return ERR_NOTFOUND;
 }
 
 static pid_t
@@ -122,7 +101,7 @@ test_program(struct selftest *t, const char *name)
 	FILE *f;
 	pid_t pid;
 
-	if (find_program(name, path) != ERR_OK) {
+	if (process_find_program(name, path) != ERR_OK) {
 		selftest_add(t, name, "program", "absent", "the program is not installed beside smtpadm");
 		return;
 	}

@@ -15,6 +15,8 @@
 #include "out.h"
 #include "people.h"
 #include "process.h"
+#include "route.h"
+#include "route_keys.h"
 #include "setup.h"
 #include "spool.h"
 #include "str.h"
@@ -116,6 +118,24 @@ write_account(struct setup *s)
 	return code;
 }
 
+/* The first route; setup that is run again leaves those alone that are there. */
+static int
+plan_route(struct setup *s)
+{
+	const char *url = admin_value(s->a, OPT_ROUTE);
+	int code;
+
+	if (url == NULL || s->conf.nroutes != 0) {
+		if (url != NULL)
+			out_say("there are routes already, so --route is not looked at (%sroute list)", out_program());
+		return EX_OK;
+	}
+	if ((code = route_plan(&s->route, s->a, &s->file, &s->conf, "main", url, false)) != EX_OK)
+		return code;
+	s->file_changed = true;
+	return EX_OK;
+}
+
 static int
 make_all(struct setup *s)
 {
@@ -123,6 +143,8 @@ make_all(struct setup *s)
 	int code, err;
 
 	if ((code = setup_make_folders(s)) != EX_OK)
+		return code;
+	if ((code = route_write_secret(&s->route)) != EX_OK)
 		return code;
 	if (s->file_changed && (code = conffile_save(&s->file)) != EX_OK)
 		return code;
@@ -165,6 +187,10 @@ report_json(const struct setup *s)
 		json_close(&j, '}');
 	}
 	json_close(&j, ']');
+	json_open(&j, "routes", '[');
+	for (size_t i = 0; i < s->conf.nroutes; i++)
+		json_put_str(&j, NULL, s->conf.routes[i].name);
+	json_close(&j, ']');
 	json_end(&j, stdout);
 }
 
@@ -194,7 +220,7 @@ static void
 report(const struct setup *s)
 {
 	const struct instance *in = &s->a->in;
-	char spool[PATH_MAX];
+	char spool[PATH_MAX], url[ROUTE_VALUE];
 	pid_t pid;
 
 	if (out_is_json()) {
@@ -206,6 +232,10 @@ report(const struct setup *s)
 	out_print("Host name      %s\n", s->conf.hostname);
 	out_print("Certificate    %s (%s)\n", s->certificate != CERTIFICATE_NONE ? s->chain_path : "-",
 	    certificate_words[s->certificate]);
+	if (s->conf.nroutes == 0)
+		out_print("Route          none: accepted mail waits (%sroute add NAME URL)\n", out_program());
+	for (size_t i = 0; i < s->conf.nroutes; i++)
+		out_print("Route          %s %s\n", s->conf.routes[i].name, route_put_url(url, &s->conf.routes[i]));
 	out_print("Registry       %s\nSpool          %s\n", in->registry_file, spool);
 	if (s->account != ACCOUNT_NONE)
 		out_print("Account        %s (%s)\n", s->account_name, account_words[s->account]);
@@ -239,7 +269,7 @@ cmd_setup(struct admin *a)
 	buf_init(&s.key, 1024 * 1024);
 	if ((code = conffile_open(&s.file, a)) != EX_OK)
 		return code;
-	if ((code = setup_plan_conf(&s)) != EX_OK)
+	if ((code = setup_plan_conf(&s)) != EX_OK || (code = plan_route(&s)) != EX_OK)
 		goto out;
 	instance_ids(&a->in, &s.conf, &s.ids);
 	if ((code = setup_plan_certificate(&s)) != EX_OK || (code = plan_account(&s)) != EX_OK)
@@ -248,6 +278,7 @@ cmd_setup(struct admin *a)
 		report(&s);
 out:
 	secret_wipe(&s.secret);
+	route_plan_end(&s.route);
 	conffile_close(&s.file);
 	buf_free(&s.chain);
 	buf_wipe(&s.key);

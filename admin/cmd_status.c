@@ -16,29 +16,38 @@
 #include "people.h"
 #include "process.h"
 #include "queue.h"
+#include "route_keys.h"
 #include "show.h"
 #include "spool.h"
+#include "spool_control.h"
 
 struct figures {
 	bool	running;
 	pid_t	pid;
-	size_t	accounts, disabled, queued, failed;
+	size_t	accounts, disabled, queued, deferred, held, failed;
 	bool	is_live;			/* the daemon itself has said: */
 	struct ipc_control_status live;
+	bool	has_delivery;			/* and postern-spool: */
+	struct ipc_delivery_state delivery;
 };
 
 /* What only the daemon knows; it tells root and the instance's owner. */
 static void
 ask(const struct admin *a, struct figures *f)
 {
+	const struct ipc_delivery_order order = { .order = DELIVERY_TELL };
 	static struct control c;
 	struct ipc_message m;
+	int fd;
 
 	if (control_connect(&c, a) != ERR_OK || control_ask_empty(&c, IPC_CONTROL_STATUS) != EX_OK ||
 	    control_hear(&c, IPC_CONTROL_STATUS_ANSWER, &m) != EX_OK)
 		return;
 	f->is_live = ipc_get_control_status(&m.body, &f->live) == ERR_OK;
 	control_close(&c);
+	if (spool_control_open(a, &fd) == ERR_OK)
+		f->has_delivery = spool_control_order(fd, &order, &f->delivery) == ERR_OK;
+	io_close(&fd);
 }
 
 static int
@@ -60,6 +69,8 @@ count_message(const struct spool_entry *e, void *arg)
 		f->failed++;
 	else
 		f->queued++;
+	f->deferred += e->folder == SPOOL_CUR;
+	f->held += e->folder == SPOOL_HOLD;
 	return 0;
 }
 
@@ -136,6 +147,29 @@ report_live(const struct ipc_control_status *s)
 }
 
 static void
+report_delivery_json(struct json *j, const struct ipc_delivery_state *d)
+{
+	json_open(j, "delivery", '{');
+	json_put_bool(j, "paused", d->is_paused);
+	json_put_str(j, "paused_reason", d->is_paused ? d->reason : NULL);
+	json_put_u64(j, "scheduled", d->scheduled);
+	json_put_u64(j, "underway", d->underway);
+	json_close(j, '}');
+}
+
+static void
+report_delivery(const struct ipc_delivery_state *d)
+{
+	char age[40];
+
+	if (d->is_paused)
+		out_print("delivery    PAUSED for %s%s%s (%sresume delivery)\n", show_age(age, io_now_us() - d->paused_ms * 1000),
+		    d->reason[0] != 0 ? ": " : "", d->reason, out_program());
+	else
+		out_print("delivery    %llu scheduled, %llu under way\n", (unsigned long long)d->scheduled, (unsigned long long)d->underway);
+}
+
+static void
 report_json(const struct figures *f, const struct conf *c)
 {
 	char text[NETADDR_TEXT];
@@ -157,12 +191,21 @@ report_json(const struct figures *f, const struct conf *c)
 		json_close(&j, '}');
 	}
 	json_close(&j, ']');
+	json_put_bool(&j, "local_submit", c->local_submit != 0);
 	json_put_u64(&j, "accounts", f->accounts);
 	json_put_u64(&j, "disabled", f->disabled);
+	json_open(&j, "routes", '[');
+	for (size_t i = 0; i < c->nroutes; i++)
+		json_put_str(&j, NULL, c->routes[i].name);
+	json_close(&j, ']');
 	json_put_u64(&j, "queued", f->queued);
+	json_put_u64(&j, "deferred", f->deferred);
+	json_put_u64(&j, "held", f->held);
 	json_put_u64(&j, "failed", f->failed);
 	if (f->is_live)
 		report_live_json(&j, &f->live);
+	if (f->has_delivery)
+		report_delivery_json(&j, &f->delivery);
 	json_end(&j, stdout);
 }
 
@@ -170,7 +213,7 @@ int
 cmd_status(struct admin *a)
 {
 	static struct conf c;
-	char text[NETADDR_TEXT];
+	char text[NETADDR_TEXT], url[ROUTE_VALUE];
 	struct figures f;
 	int code;
 
@@ -187,12 +230,23 @@ cmd_status(struct admin *a)
 		    a->in.root);
 	if (f.is_live)
 		report_live(&f.live);
+	if (f.has_delivery)
+		report_delivery(&f.delivery);
 	out_print("hostname    %s\n", c.hostname);
 	for (size_t i = 0; i < c.nlisteners; i++)
 		out_print("listener    %s %s\n", netaddr_put(text, &c.listeners[i].address),
 		    conf_listener_kind(c.listeners[i].kind));
+	if (c.local_submit != 0)
+		out_print("listener    %s/%s local\n", a->in.run_dir, INSTANCE_SUBMIT_FILE);
+	if (c.nroutes == 0)
+		out_print("route       none: accepted mail waits (%sroute add)\n", out_program());
+	for (size_t i = 0; i < c.nroutes; i++)
+		out_print("route       %s %s\n", c.routes[i].name, route_put_url(url, &c.routes[i]));
 	out_print("accounts    %zu (%zu disabled)\n", f.accounts, f.disabled);
-	out_print("queue       %zu\n", f.queued);
+	out_print("queue       %zu", f.queued);
+	if (f.deferred != 0 || f.held != 0)
+		out_print(" (%zu deferred, %zu held)", f.deferred, f.held);
+	out_print("\n");
 	if (f.failed != 0)
 		out_print("failed      %zu (%squeue list --state failed)\n", f.failed, out_program());
 	return f.running ? EX_OK : EX_NO;

@@ -54,11 +54,36 @@ const struct option command_options[OPT_COUNT] = {
 	[OPT_NAME] = { "name", 0, "NAME", false, "of the credential, such as phone" },
 	[OPT_EXPIRES] = { "expires", 0, "TIME", false, "it ends after 12h, 90d; never: not at all" },
 	[OPT_DEVICE] = { "device", 0, NULL, false, "for an old printer or scanner: bare LF in its messages becomes CRLF" },
+	[OPT_SENDER] = { "sender", 0, "PATTERN", true, "only as these of the account's senders" },
+	[OPT_RCPT] = { "rcpt", 0, "PATTERN", true, "only to these recipients: user@domain, *@domain, user+*@domain" },
+	[OPT_NET] = { "net", 0, "NETWORK", true, "only from these networks, such as 192.0.2.0/24" },
+	[OPT_CANARY] = { "canary", 0, NULL, false,
+	    "a password to be found: it is refused as a wrong one, with an alarm in the log" },
+	[OPT_LOCAL_USER] = { "local-user", 0, "USER", false, "no password: programs of this system's user submit with it" },
+	[OPT_MAIL] = { "mail", 0, "release|drop", false,
+	    "what becomes of the messages that are held; default: they stay held" },
+	[OPT_CREDENTIAL] = { "credential", 0, "GLOB", true, "the app password that the message came with" },
+	[OPT_ROUTE] = { "route", 0, "GLOB", true, "the route that a recipient's mail takes" },
+	[OPT_TO_ROUTE] = { "to-route", 0, "ROUTE", false, "the route to take from now on; auto: as the rules say" },
+	[OPT_MESSAGE_ID] = { "message-id", 0, "ID", false, "the Message-ID of the message" },
+	[OPT_SINCE] = { "since", 0, "TIME|DATE", false, "not older than 2h, 7d, or 2026-11-22; default: all that is kept" },
+	[OPT_FOLLOW] = { "follow", 0, NULL, false, "goes on with what happens from now on" },
+	[OPT_ALGORITHM] = { "algorithm", 0, "rsa|ed25519|both", false, "of the key; default: both, which makes two" },
+	[OPT_SELECTOR] = { "selector", 0, "NAME", false, "of the key in DNS; default: made of the month and the algorithm" },
+	[OPT_ACTIVATE] = { "activate", 0, NULL, false, "sign with the new key at once, and retire the one before" },
+	[OPT_NO_ACTIVATE] = { "no-activate", 0, NULL, false, "do not sign with the new key yet" },
+	[OPT_TO_DOMAIN] = { "to-domain", 0, "DOMAIN", true, "mail to this domain; *.example.org: to all below" },
+	[OPT_FROM_DOMAIN] = { "from-domain", 0, "DOMAIN", true, "mail of senders in this domain" },
+	[OPT_TLS] = { "tls", 0, "none|opportunistic|required|verified", false, "how the connection is to be protected" },
+	[OPT_USER] = { "user", 0, "NAME", false, "to log in with; the password is asked for, or read with --stdin" },
+	[OPT_CA] = { "ca", 0, "FILE", false, "certificates to verify by, instead of the system's" },
 };
 
 #define PASSWORD_OPTIONS (OPT(STDIN) | OPT(GENERATE) | OPT(HASH_STDIN))
 #define SETUP_OPTIONS \
-	(OPT(HOSTNAME) | OPT(ACCOUNT) | OPT(CERT) | OPT(KEY) | OPT(SELF_SIGNED) | OPT(LISTEN) | OPT(PASSWORD_STDIN))
+	(OPT(HOSTNAME) | OPT(ACCOUNT) | OPT(CERT) | OPT(KEY) | OPT(SELF_SIGNED) | OPT(LISTEN) | OPT(PASSWORD_STDIN) | \
+	    OPT(ROUTE))
+#define SCOPE_OPTIONS (OPT(SENDER) | OPT(RCPT) | OPT(NET) | OPT(LIMIT))
 #define MANY ADMIN_WORDS_MAX
 
 static const struct command commands[] = {
@@ -69,12 +94,18 @@ static const struct command commands[] = {
 	    "Puts the configuration in force for new sessions, or says why not." },
 	{ "pause", "submission", cmd_pause_submission, 0, 0, OPT(REASON), "",
 	    "Answers new sessions with 421 until resume, or until the service ends; running ones go on." },
+	{ "pause", "delivery", cmd_pause_delivery, 0, 0, OPT(REASON), "",
+	    "Gives out no delivery until resume, or until the service ends; those under way are finished." },
 	{ "resume", "submission", cmd_resume_submission, 0, 0, 0, "", "The opposite of pause." },
+	{ "resume", "delivery", cmd_resume_delivery, 0, 0, 0, "", "The opposite of pause." },
 	{ "drain", NULL, cmd_drain, 0, 0, 0, "", "Accepts no session any more; the service ends with the last one." },
 	{ "session", "list", cmd_session_list, 0, 0, OPT(ACCOUNT) | OPT(PEER), "",
 	    "Who is connected. 1 when a filter matches none." },
 	{ "session", "kill", cmd_session_kill, 0, 1, OPT(ACCOUNT), "[SESSION]",
 	    "Ends a session, or all of an account: 421, and after 5 seconds by force." },
+	{ "trace", NULL, cmd_trace, 0, 1, OPT(MESSAGE_ID) | OPT(TO) | OPT(ACCOUNT) | OPT(SINCE) | OPT(FOLLOW) | OPT(LIMIT),
+	    "[ID]", "All that happened to a message, from its session's first line to the last reply. 1 when there is none." },
+	{ "why", NULL, cmd_why, 1, 1, 0, "ID", "Where a message is and why, in a sentence, and what would help." },
 	{ "metrics", NULL, cmd_metrics, 0, 0, 0, "", "The service's counters for Prometheus." },
 	{ "account", "add", cmd_account_add, 1, 1, PASSWORD_OPTIONS, "ACCOUNT",
 	    "Adds an account, which may send as its own address." },
@@ -90,8 +121,9 @@ static const struct command commands[] = {
 	    "Gives the account a new password." },
 	{ "account", "rename", cmd_account_rename, 2, 2, 0, "ACCOUNT NAME",
 	    "Gives an account another name; passwords, senders and running sessions stay." },
-	{ "account", "limit", cmd_account_limit, 1, 4, 0, "ACCOUNT [sessions=N] [recipients=N] [message_size=N]",
-	    "Limits of one account; 'default' takes one back. Without a limit it shows them." },
+	{ "account", "limit", cmd_account_limit, 1, 5, 0, "ACCOUNT [LIMIT=N...]",
+	    "Limits of one account: sessions, recipients, message_size, messages_per_hour; 'default' takes one back. "
+	    "Without one it shows them." },
 	{ "account", "import", cmd_account_import, 1, 1, OPT(FROM) | OPT(DOMAIN), "FILE",
 	    "Adds all the accounts of a file, or none; - is standard input. --from passwd, dovecot or csv (the default)." },
 	{ "account", "export", cmd_account_export, 0, 0, 0, "",
@@ -101,8 +133,15 @@ static const struct command commands[] = {
 	    "When (to the hour) and from where each password of the account was used last." },
 	{ "account", "test", cmd_account_test, 1, 1, OPT(STDIN), "ACCOUNT",
 	    "Whether a password, which is asked for or read, would be accepted. 1 when not." },
-	{ "credential", "add", cmd_credential_add, 1, 1, PASSWORD_OPTIONS | OPT(NAME) | OPT(EXPIRES) | OPT(DEVICE), "ACCOUNT --name NAME",
+	{ "account", "contain", cmd_account_contain, 1, 1, OPT(REASON), "ACCOUNT --reason TEXT",
+	    "For an account in wrong hands: no login, its sessions end, its waiting messages are held." },
+	{ "account", "restore", cmd_account_restore, 1, 1, OPT(MAIL), "ACCOUNT",
+	    "The opposite of contain. Its messages stay held without --mail release or --mail drop." },
+	{ "credential", "add", cmd_credential_add, 1, 1, PASSWORD_OPTIONS | OPT(NAME) | OPT(EXPIRES) | OPT(DEVICE) | SCOPE_OPTIONS |
+	    OPT(CANARY) | OPT(LOCAL_USER), "ACCOUNT --name NAME",
 	    "Gives an account one more password, for one program or device; made and printed once unless read." },
+	{ "credential", "change", cmd_credential_change, 1, 1, OPT(NAME) | OPT(EXPIRES) | SCOPE_OPTIONS, "ACCOUNT --name NAME",
+	    "Narrows a credential anew: patterns replace those of their kind, 'any' takes them away. The password stays." },
 	{ "credential", "list", cmd_credential_list, 1, 1, 0, "ACCOUNT",
 	    "The passwords of an account, and when and from where each was used last." },
 	{ "credential", "show", cmd_credential_show, 1, 1, OPT(NAME), "ACCOUNT --name NAME",
@@ -113,10 +152,10 @@ static const struct command commands[] = {
 	    "ACCOUNT --name NAME", "Replaces a password by a new one." },
 	{ "ban", "list", cmd_ban_list, 0, 0, 0, "", "Networks that are refused, and those that never are." },
 	{ "ban", "add", cmd_ban_add, 1, MANY, OPT(FOR) | OPT(REASON), "NETWORK...",
-	    "Refuses connections and logins from networks, such as 192.0.2.0/24, from now on." },
+	    "Refuses connections and logins from networks, such as 192.0.2.0/24, within a second." },
 	{ "ban", "allow", cmd_ban_allow, 1, MANY, OPT(FOR) | OPT(REASON), "NETWORK...",
-	    "Spares networks from every ban and from the throttle of logins." },
-	{ "ban", "remove", cmd_ban_remove, 1, MANY, 0, "NETWORK...", "Takes networks off the list." },
+	    "Spares networks from every ban and from the throttle of logins, within a second." },
+	{ "ban", "remove", cmd_ban_remove, 1, MANY, 0, "NETWORK...", "Takes networks off the list, within a second." },
 	{ "account", "clientconfig", cmd_account_clientconfig, 1, 1, OPT(FOR), "ACCOUNT",
 	    "What to enter in mail programs, or the file that one reads; never a password." },
 	{ "sender", "add", cmd_sender_add, 2, MANY, 0, "ACCOUNT PATTERN...",
@@ -127,6 +166,26 @@ static const struct command commands[] = {
 	{ "sender", "who", cmd_sender_who, 1, 1, 0, "ADDRESS", "Which accounts may send as this address. 1 when none may." },
 	{ "sender", "check", cmd_sender_check, 2, 2, 0, "ACCOUNT ADDRESS",
 	    "Whether an account may send as this address, and by which pattern. 1 when not." },
+	{ "domain", "add", cmd_domain_add, 1, 1, 0, "DOMAIN",
+	    "Notes a domain that mail is sent from, and prints the DNS records that it needs." },
+	{ "domain", "list", cmd_domain_list, 0, 0, 0, "", "The domains that mail is sent from." },
+	{ "domain", "show", cmd_domain_show, 1, 1, 0, "DOMAIN", "One of them, with the DNS records that it needs." },
+	{ "domain", "remove", cmd_domain_remove, 1, 1, 0, "DOMAIN", "Forgets a domain; its DKIM keys stay." },
+	{ "domain", "dns", cmd_domain_dns, 1, 1, 0, "DOMAIN",
+	    "The DNS records that a domain needs, for a zone file: SPF, DKIM, DMARC, MX." },
+	{ "domain", "check", cmd_domain_check, 0, MANY, 0, "[DOMAIN...]",
+	    "Whether DNS has them; without a domain, for all. 1 when something is missing or different, 68 without an answer." },
+	{ "dkim", "add", cmd_dkim_add, 1, 1, OPT(ALGORITHM) | OPT(SELECTOR) | OPT(ACTIVATE) | OPT(NO_ACTIVATE), "DOMAIN",
+	    "Makes keys to sign a domain's mail with and prints their DNS records. The first one signs at once." },
+	{ "dkim", "list", cmd_dkim_list, 0, 1, 0, "[DOMAIN]", "The keys that mail is signed with. 1 when the domain has none." },
+	{ "dkim", "show", cmd_dkim_show, 1, 2, 0, "DOMAIN [SELECTOR]", "The DNS records of a domain's keys." },
+	{ "dkim", "check", cmd_dkim_check, 1, 1, 0, "DOMAIN",
+	    "Whether DNS has the keys' records. 1 when one is missing or different, 68 without an answer." },
+	{ "dkim", "activate", cmd_dkim_activate, 2, 2, 0, "DOMAIN SELECTOR",
+	    "Signs with this key from now on, and retires the one before." },
+	{ "dkim", "retire", cmd_dkim_retire, 2, 2, 0, "DOMAIN SELECTOR",
+	    "Stops signing with a key, and says when its DNS record may go." },
+	{ "dkim", "remove", cmd_dkim_remove, 2, 2, 0, "DOMAIN SELECTOR", "Removes a key that does not sign, for good." },
 	{ "config", "show", cmd_config_show, 0, 0, OPT(CHANGED), "", "All settings and their values." },
 	{ "config", "get", cmd_config_get, 1, 1, 0, "KEY", "The value of a setting." },
 	{ "config", "set", cmd_config_set, 2, 2, 0, "KEY VALUE",
@@ -140,13 +199,33 @@ static const struct command commands[] = {
 	    "Checks pairs, chains, names and modes. 1 when clients will not like one, or less than 21 days are left." },
 	{ "tls", "reload", cmd_tls_reload, 0, 1, OPT(CERT) | OPT(KEY), "[NAME]",
 	    "Puts renewed certificates in force; with --cert and --key copies a pair into place before." },
+	{ "route", "add", cmd_route_add, 2, 2, OPT(TO_DOMAIN) | OPT(FROM_DOMAIN) | OPT(ACCOUNT) | OPT(TLS) | OPT(USER) | OPT(CA) |
+	    OPT(STDIN) | OPT(PASSWORD_STDIN), "NAME URL",
+	    "A way for accepted mail: smtp://HOST:PORT, smtps://HOST, lmtp://HOST:PORT, lmtp:/PATH, mx: or discard:." },
+	{ "route", "list", cmd_route_list, 0, 0, 0, "", "The routes, and which mail takes each." },
+	{ "route", "show", cmd_route_show, 1, 1, 0, "NAME", "One route; never its password." },
+	{ "route", "remove", cmd_route_remove, 1, 1, 0, "NAME", "Takes a route away, with the file of its password." },
+	{ "route", "test", cmd_route_test, 1, 1, OPT(TO) | OPT(FROM), "NAME",
+	    "Connects, encrypts, logs in and ends, sending no mail. 68 when that fails; 1 when --to is refused." },
 	{ "queue", "list", cmd_queue_list, 0, 0, OPTIONS_FILTER | OPT(LIMIT) | OPT(SORT), "FILTER...",
 	    "The messages that match. 1 when a filter matches none." },
 	{ "queue", "count", cmd_queue_count, 0, 0, OPTIONS_FILTER, "FILTER...", "How many messages match." },
 	{ "queue", "summary", cmd_queue_summary, 0, 0, OPTIONS_FILTER, "FILTER...",
-	    "Messages and octets by state, account and recipients' domain." },
+	    "Messages and octets by state, account, recipients' domain, route and reason." },
 	{ "queue", "remove", cmd_queue_remove, 0, MANY, OPTIONS_FILTER, "[ID...] FILTER...",
 	    "Removes messages for good. Asks; without a terminal, more than one needs --yes." },
+	{ "queue", "hold", cmd_queue_hold, 0, MANY, OPTIONS_FILTER, "[ID...] --reason TEXT FILTER...",
+	    "Keeps messages from being delivered until release. --reason is why, and no filter here." },
+	{ "queue", "release", cmd_queue_release, 0, MANY, OPTIONS_FILTER, "[ID...] FILTER...",
+	    "Lets held messages go on, and tries those once more that were set aside." },
+	{ "queue", "retry", cmd_queue_retry, 0, MANY, OPTIONS_FILTER, "[ID...] FILTER...",
+	    "Tries messages now, whatever the schedule says." },
+	{ "queue", "bounce", cmd_queue_bounce, 0, MANY, OPTIONS_FILTER, "[ID...] FILTER...",
+	    "Gives messages up and returns them to their senders. Asks; without a terminal, more than one needs --yes." },
+	{ "queue", "reroute", cmd_queue_reroute, 0, MANY, OPTIONS_FILTER | OPT(TO_ROUTE), "[ID...] --to-route ROUTE FILTER...",
+	    "Sends messages by another route than the rules say." },
+	{ "queue", "export", cmd_queue_export, 1, 1, OPTIONS_FILTER, "FILE|DIR/ FILTER...",
+	    "Copies messages into an mbox file, or into a folder with a file each." },
 	{ "queue", "show", cmd_queue_show, 1, 1, 0, "ID", "What is known of a message." },
 	{ "queue", "cat", cmd_queue_cat, 1, 1, OPT(HEADERS) | OPT(BODY) | OPT(ENVELOPE), "ID",
 	    "A message as it stands in the spool: envelope, header and body, or the parts asked for." },
@@ -171,6 +250,9 @@ static const struct {
 	{ "drop", "revoke", "credential" }, { "remove", "revoke", "credential" },
 	{ "ls", "list", NULL }, { "rm", "remove", NULL }, { "del", "remove", NULL }, { "delete", "remove", NULL },
 	{ "drop", "remove", NULL }, { "create", "add", NULL }, { "new", "add", NULL }, { "user", "account", NULL },
+	{ "unhold", "release", "queue" }, { "thaw", "release", "queue" }, { "resume", "release", "queue" },
+	{ "freeze", "hold", "queue" }, { "suspend", "hold", "queue" }, { "flush", "retry", "queue" }, { "run", "retry", "queue" },
+	{ "fail", "bounce", "queue" },
 	{ "creds", "credential", NULL }, { "app-password", "credential", NULL },
 };
 
@@ -189,19 +271,6 @@ meaning_of(const char *word, const char *noun)
 		    (noun != NULL && strcmp(noun, synonyms[i].noun) == 0)))
 			return synonyms[i].meaning;
 	return word;
-}
-
-/* What other mail servers' queues do, and this one not before it delivers. */
-static bool
-is_of_delivery(const char *noun, const char *word)
-{
-	static const char *const verbs[] = { "hold", "freeze", "suspend", "release", "unhold", "thaw", "resume", "retry",
-	    "flush", "run", "bounce", "fail", "reroute" };
-
-	for (size_t i = 0; strcmp(noun, "queue") == 0 && i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (strcmp(word, verbs[i]) == 0)
-			return true;
-	return false;
 }
 
 static const struct command *
@@ -237,9 +306,6 @@ unknown_verb(const char *noun, const char *word)
 	out_fix("smtpadm %s --help", noun);
 	if (word == NULL)
 		out_fail(EX_USAGE, "usage", "'%s' needs a verb: %s", noun, list);
-	else if (is_of_delivery(noun, word))
-		out_fail(EX_USAGE, "not_yet", "'queue %s': holding, retrying and bouncing come with delivery, which this version "
-		    "does not do", word);
 	else if ((nearest = str_nearest(word, names, n)) != NULL)
 		out_fail(
 		    EX_USAGE, "unknown_command", "unknown verb '%s' of '%s', did you mean '%s'?", word, noun, nearest);
@@ -300,8 +366,19 @@ static const struct {
 	{ "account", OPT_FOR, { "for", 0, "thunderbird|ios|msmtp|postfix|printer|autoconfig", false, "for this program only" } },
 	{ "account", OPT_FROM, { "from", 0, "passwd|dovecot|csv", false, "the kind of file; default: csv" } },
 	{ "account", OPT_DOMAIN, { "domain", 0, "DOMAIN", false, "put behind names that have none" } },
+	{ "credential", OPT_LIMIT, { "limit", 0, "NAME=N", true,
+	    "recipients, message_size or messages_per_hour; default takes it back" } },
+	{ "route", OPT_ACCOUNT, { "account", 0, "ACCOUNT", true, "mail of this account" } },
+	{ "route", OPT_TO, { "to", 0, "ADDRESS", false, "ask whether this recipient would be taken" } },
+	{ "route", OPT_FROM, { "from", 0, "ADDRESS", false, "as this sender; default: the user of the route, if it is an address" } },
+	{ "route", OPT_PASSWORD_STDIN, { "password-stdin", 0, NULL, false, "the same as --stdin" } },
+	{ "setup", OPT_ROUTE, { "route", 0, "URL", false, "where accepted mail goes on to, as for route add" } },
 	{ "setup", OPT_ACCOUNT, { "account", 0, "ACCOUNT", false, "an account to begin with" } },
 	{ "session", OPT_ACCOUNT, { "account", 0, "ACCOUNT", true, "sessions of this account" } },
+	{ "queue", OPT_REASON, { "reason", 0, "TEXT", false, "why it waits, or a part of that; 'queue hold': the reason to note" } },
+	{ "trace", OPT_TO, { "to", 0, "GLOB", false, "messages to this recipient" } },
+	{ "trace", OPT_ACCOUNT, { "account", 0, "GLOB", false, "messages of this account, refused ones too" } },
+	{ "trace", OPT_LIMIT, { "limit", 0, "N", false, "the last N messages; default: 20" } },
 	{ "queue", OPT_ACCOUNT, { "account", 0, "GLOB", true, "messages of this account" } },
 };
 

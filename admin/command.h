@@ -29,7 +29,7 @@ struct option {
 	    OPT(HELP) | OPT(VERSION))
 #define OPTIONS_FILTER                                                                                       \
 	(OPT(ID) | OPT(ACCOUNT) | OPT(FROM) | OPT(TO) | OPT(DOMAIN) | OPT(STATE) | OPT(OLDER) | OPT(NEWER) | \
-	    OPT(SIZE) | OPT(ALL))
+	    OPT(SIZE) | OPT(CREDENTIAL) | OPT(ROUTE) | OPT(REASON) | OPT(ALL))
 
 extern const struct option command_options[OPT_COUNT];
 
@@ -69,6 +69,9 @@ int	cmd_account_limit(struct admin *a);
 int	cmd_account_import(struct admin *a);
 int	cmd_account_export(struct admin *a);
 int	cmd_credential_add(struct admin *a);
+int	cmd_credential_change(struct admin *a);
+int	cmd_account_contain(struct admin *a);
+int	cmd_account_restore(struct admin *a);
 int	cmd_account_usage(struct admin *a);
 int	cmd_account_logins(struct admin *a);
 int	cmd_account_test(struct admin *a);
@@ -93,10 +96,25 @@ int	cmd_config_check(struct admin *a);
 int	cmd_tls_show(struct admin *a);
 int	cmd_tls_check(struct admin *a);
 int	cmd_tls_reload(struct admin *a);
+int	cmd_route_add(struct admin *a);
+int	cmd_route_list(struct admin *a);
+int	cmd_route_show(struct admin *a);
+int	cmd_route_remove(struct admin *a);
+int	cmd_route_test(struct admin *a);
 int	cmd_queue_list(struct admin *a);
 int	cmd_queue_count(struct admin *a);
 int	cmd_queue_summary(struct admin *a);
 int	cmd_queue_remove(struct admin *a);
+int	cmd_queue_hold(struct admin *a);
+int	cmd_queue_release(struct admin *a);
+int	cmd_queue_retry(struct admin *a);
+int	cmd_queue_bounce(struct admin *a);
+int	cmd_queue_reroute(struct admin *a);
+int	cmd_queue_export(struct admin *a);
+int	cmd_pause_delivery(struct admin *a);
+int	cmd_resume_delivery(struct admin *a);
+int	cmd_trace(struct admin *a);
+int	cmd_why(struct admin *a);
 int	cmd_queue_show(struct admin *a);
 int	cmd_queue_cat(struct admin *a);
 int	cmd_queue_verify(struct admin *a);
@@ -104,6 +122,19 @@ int	cmd_selftest_sandbox(struct admin *a);
 int	cmd_selftest_spool(struct admin *a);
 int	cmd_selftest_tls(struct admin *a);
 int	cmd_account_clientconfig(struct admin *a);
+int	cmd_domain_add(struct admin *a);
+int	cmd_domain_list(struct admin *a);
+int	cmd_domain_show(struct admin *a);
+int	cmd_domain_remove(struct admin *a);
+int	cmd_domain_dns(struct admin *a);
+int	cmd_domain_check(struct admin *a);
+int	cmd_dkim_add(struct admin *a);
+int	cmd_dkim_list(struct admin *a);
+int	cmd_dkim_show(struct admin *a);
+int	cmd_dkim_check(struct admin *a);
+int	cmd_dkim_activate(struct admin *a);
+int	cmd_dkim_retire(struct admin *a);
+int	cmd_dkim_remove(struct admin *a);
 int	cmd_completion_bash(struct admin *a);
 int	cmd_completion_zsh(struct admin *a);
 int	cmd_completion_fish(struct admin *a);

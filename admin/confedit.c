@@ -175,3 +175,36 @@ confedit_set(struct buf *out, const char *text, size_t len, const char *section,
 	put(out, &err, place, (size_t)(end - place));
 	return err;
 }
+
+int
+confedit_remove(struct buf *out, const char *text, size_t len, const char *section)
+{
+	const char *at = text, *end = text + len, *from = NULL, *to = NULL;
+	bool inside = false, found = false;
+	int err = ERR_OK;
+	struct line l;
+
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+		at = text + 3;
+	while (next_line(&at, end, &l)) {
+		bool opens = is_header(&l) && is_section(&l, section);
+
+		if (is_header(&l) && inside) {
+			put(out, &err, text, (size_t)(from - text));
+			text = to;
+		}
+		if (is_header(&l))
+			inside = opens;
+		if (opens)
+			from = l.start;
+		if (inside && (opens || (l.word < l.stop && !is_comment(&l))))
+			to = l.end;
+		found = found || opens;
+	}
+	if (inside) {
+		put(out, &err, text, (size_t)(from - text));
+		text = to;
+	}
+	put(out, &err, text, (size_t)(end - text));
+	return found ? err : ERR_NOTFOUND;
+}

@@ -13,4 +13,10 @@ struct buf;
 int confedit_set(
     struct buf *out, const char *text, size_t len, const char *section, const char *key, const char *value);
 
+/*
+ * The same without a section, however often it begins: its header and keys go, with the comments between them; comments and empty
+ * lines behind its last key stay, since they belong to what follows. Pure. ERR_NOTFOUND, ERR_TOOBIG, ERR_NOMEM.
+ */
+int confedit_remove(struct buf *out, const char *text, size_t len, const char *section);
+
 #endif

@@ -114,6 +114,37 @@ conffile_set(struct conffile *f, const char *section, const char *key, const cha
 }
 
 int
+conffile_append(struct conffile *f, const char *lines)
+{
+	int err = ERR_OK;
+
+	if (f->text.len != 0 && f->text.data[f->text.len - 1] != '\n')
+		err = buf_put(&f->text, "\n", 1);
+	if (err == ERR_OK && f->text.len != 0)
+		err = buf_put(&f->text, "\n", 1);
+	if (err == ERR_OK)
+		err = buf_put(&f->text, lines, strlen(lines));
+	return err == ERR_OK ? EX_OK : out_fail(admin_code(err), admin_name(err), "%s: %s", f->path, err_text(err));
+}
+
+int
+conffile_remove(struct conffile *f, const char *section)
+{
+	struct buf b;
+	int err;
+
+	buf_init(&b, CONF_FILE_MAX);
+	err = confedit_remove(&b, f->text.data != NULL ? (const char *)f->text.data : "", f->text.len, section);
+	if (err != ERR_OK) {
+		buf_free(&b);
+		return out_fail(admin_code(err), admin_name(err), "%s: there is no [%s]", f->path, section);
+	}
+	buf_free(&f->text);
+	f->text = b;
+	return EX_OK;
+}
+
+int
 conffile_parse(const struct conffile *f, struct conf *c)
 {
 	struct conf_error error;

@@ -26,6 +26,10 @@ void	conffile_close(struct conffile *f);
 /* Sets a key in the text only. Exit code. */
 int	conffile_set(struct conffile *f, const char *section, const char *key, const char *value);
 
+/* Puts lines at the end of the text; takes a section out of it. Exit code. */
+int	conffile_append(struct conffile *f, const char *lines);
+int	conffile_remove(struct conffile *f, const char *section);
+
 /* Parses the text as it now is. Exit code 78, naming file and line. */
 int	conffile_parse(const struct conffile *f, struct conf *c);
 

@@ -75,10 +75,11 @@ int
 filter_open(struct filter *f, const struct admin *a)
 {
 	static const enum option_id ids[] = { OPT_ID, OPT_ACCOUNT, OPT_FROM, OPT_TO, OPT_DOMAIN, OPT_STATE,
-	    OPT_OLDER, OPT_NEWER, OPT_SIZE };
+	    OPT_OLDER, OPT_NEWER, OPT_SIZE, OPT_CREDENTIAL, OPT_ROUTE };
 	int code;
 
-	*f = (struct filter){ .a = a, .now_us = io_now_us(), .smaller = UINT64_MAX, .any = a->nwords != 0 };
+	*f = (struct filter){ .a = a, .now_us = io_now_us(), .smaller = UINT64_MAX, .reason_is_text = f->reason_is_text,
+	    .any = a->nwords != 0 || (!f->reason_is_text && admin_has(a, OPT_REASON)) };
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
 		f->any = f->any || admin_has(a, ids[i]);
 	if (!f->any && !admin_has(a, OPT_ALL)) {
@@ -119,6 +120,36 @@ matches_recipient(const struct filter *f, enum option_id id, const struct spool_
 }
 
 static bool
+matches_route(const struct filter *f, const struct queue_message *m)
+{
+	if (!admin_has(f->a, OPT_ROUTE))
+		return true;
+	for (size_t i = 0; i < m->envelope.nrecipients; i++)
+		if (matches_text(f, OPT_ROUTE, queue_route(m, i)))
+			return true;
+	return false;
+}
+
+/* A reason is a sentence: without wildcards a part of it is enough. */
+static bool
+matches_reason(const struct filter *f, const struct queue_message *m)
+{
+	const char *glob = f->reason_is_text ? NULL : admin_value(f->a, OPT_REASON), *reason = queue_reason(m);
+	char wide[512];
+
+	if (glob == NULL)
+		return true;
+	if (str_fmt(wide, sizeof(wide), strpbrk(glob, "*?[") != NULL ? "%s" : "*%s*", glob) != ERR_OK)
+		return false;
+	if (reason != NULL && fnmatch(wide, reason, FNM_CASEFOLD | FNM_NOESCAPE) == 0)
+		return true;
+	for (size_t i = 0; i < m->envelope.nrecipients; i++)
+		if ((reason = queue_reason_of(m, i)) != NULL && fnmatch(wide, reason, FNM_CASEFOLD | FNM_NOESCAPE) == 0)
+			return true;
+	return false;
+}
+
+static bool
 matches_word(const struct filter *f, const char *id)
 {
 	size_t i = 0;
@@ -135,7 +166,8 @@ filter_matches(const struct filter *f, const struct queue_message *m)
 	const char *sender = e->sender != NULL && e->sender[0] == 0 ? "<>" : e->sender;
 
 	return matches_word(f, e->id) && matches_text(f, OPT_ID, e->id) && matches_text(f, OPT_ACCOUNT, e->account) &&
-	       matches_text(f, OPT_FROM, sender) && matches_text(f, OPT_STATE, queue_state(m->folder)) &&
+	       matches_text(f, OPT_FROM, sender) && matches_text(f, OPT_STATE, queue_state(m)) &&
+	       matches_text(f, OPT_CREDENTIAL, e->credential) && matches_route(f, m) && matches_reason(f, m) &&
 	       matches_recipient(f, OPT_TO, e) && matches_recipient(f, OPT_DOMAIN, e) &&
 	       (f->older_us == 0 || (e->arrival_us != 0 && e->arrival_us < f->older_us)) &&
 	       (f->newer_us == 0 || e->arrival_us >= f->newer_us) && (f->larger == 0 || e->message_size > f->larger) &&

@@ -11,6 +11,7 @@ struct filter {
 	const struct admin	*a;
 	uint64_t		 now_us, older_us, newer_us;	/* 0: not asked for */
 	uint64_t		 larger, smaller;		/* 0, UINT64_MAX: not asked for */
+	bool			 reason_is_text;	/* --reason is no filter of this command; to be set before */
 	bool			 any;		/* at least one filter beside --all; words are exact ids */
 };
 

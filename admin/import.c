@@ -13,7 +13,7 @@
 #include "err.h"
 #include "str.h"
 
-#define FIELDS_MAX 16
+#define FIELDS_MAX 32
 
 static int fail(struct import *im, unsigned line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
@@ -79,7 +79,9 @@ take_scheme(struct import *im, struct import_row *row)
 static int
 parse_passwd(struct import *im, bool dovecot, char *line, unsigned number)
 {
-	struct import_row row = { .line = number, .account = line, .credential = line + strlen(line), .password = line + strlen(line) };
+	char *none = line + strlen(line);
+	struct import_row row = { .line = number, .account = line, .credential = none, .password = none, .local_user = none,
+	    .contained = none };
 	char *colon = strchr(line, ':'), *end;
 	int err;
 
@@ -141,11 +143,11 @@ next_record(struct import *im, char **text, unsigned *line, char **fields, size_
 }
 
 static int
-read_number(struct import *im, struct import_row *row, const char *title, const char *value, uint64_t *number)
+read_number(struct import *im, struct import_row *row, const char *title, const char *value, uint64_t *number, bool *is_set)
 {
 	if (value[0] == 0)
 		return ERR_OK;
-	row->has_limits = true;
+	*is_set = true;
 	if (str_parse_size(value, number) != ERR_OK || *number == 0 || *number > 1ULL << 40)
 		return fail(im, row->line, "'%s' is no number for %s", value, title);
 	return ERR_OK;
@@ -166,45 +168,71 @@ read_time(struct import *im, struct import_row *row, const char *value)
 }
 
 static int
-read_device(struct import *im, struct import_row *row, const char *value)
+read_yes(struct import *im, struct import_row *row, const char *title, const char *value, bool *yes)
 {
-	row->device = strcmp(value, "yes") == 0;
-	if (value[0] != 0 && !row->device && strcmp(value, "no") != 0)
-		return fail(im, row->line, "'%s' is no word for device: yes or no", value);
+	*yes = strcmp(value, "yes") == 0;
+	if (value[0] != 0 && !*yes && strcmp(value, "no") != 0)
+		return fail(im, row->line, "'%s' is no word for %s: yes or no", value, title);
+	return ERR_OK;
+}
+
+static int
+read_state(struct import *im, struct import_row *row, const char *value)
+{
+	row->disabled = strcmp(value, "disabled") == 0;
+	if (value[0] != 0 && !row->disabled && strcmp(value, "enabled") != 0)
+		return fail(im, row->line, "'%s' is no state: enabled or disabled", value);
 	return ERR_OK;
 }
 
 static int
 take_field(struct import *im, struct import_row *row, const char *title, char *value)
 {
-	if (strcmp(title, "account") == 0)
-		row->account = value;
-	else if (strcmp(title, "credential") == 0)
-		row->credential = value;
-	else if (strcmp(title, "hash") == 0)
-		row->hash = value;
-	else if (strcmp(title, "password") == 0)
-		row->password = value;
-	else if (strcmp(title, "senders") == 0)
-		row->senders = value;
-	else if (strcmp(title, "expires") == 0)
+	const struct {
+		const char	*title;
+		char		**text;		/* one of these three is set */
+		bool		*yes;
+		uint64_t	*number;
+		bool		*is_set;	/* that a number stands there */
+	} fields[] = {
+		{ "account", &row->account, NULL, NULL, NULL },
+		{ "credential", &row->credential, NULL, NULL, NULL },
+		{ "hash", &row->hash, NULL, NULL, NULL },
+		{ "password", &row->password, NULL, NULL, NULL },
+		{ "device", NULL, &row->device, NULL, NULL },
+		{ "canary", NULL, &row->canary, NULL, NULL },
+		{ "local_user", &row->local_user, NULL, NULL, NULL },
+		{ "only_senders", &row->scopes[SCOPE_SENDER], NULL, NULL, NULL },
+		{ "only_recipients", &row->scopes[SCOPE_RECIPIENT], NULL, NULL, NULL },
+		{ "only_networks", &row->scopes[SCOPE_NETWORK], NULL, NULL, NULL },
+		{ "own_recipients", NULL, NULL, &row->own_limits.recipients, &row->has_own_limits },
+		{ "own_message_size", NULL, NULL, &row->own_limits.message_size, &row->has_own_limits },
+		{ "own_messages_per_hour", NULL, NULL, &row->own_limits.messages_per_hour, &row->has_own_limits },
+		{ "senders", &row->senders, NULL, NULL, NULL },
+		{ "contained", &row->contained, NULL, NULL, NULL },
+		{ "sessions", NULL, NULL, &row->limits.sessions, &row->has_limits },
+		{ "recipients", NULL, NULL, &row->limits.recipients, &row->has_limits },
+		{ "message_size", NULL, NULL, &row->limits.message_size, &row->has_limits },
+		{ "messages_per_hour", NULL, NULL, &row->limits.messages_per_hour, &row->has_limits },
+	};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		if (strcmp(title, fields[i].title) != 0)
+			continue;
+		if (fields[i].yes != NULL)
+			return read_yes(im, row, title, value, fields[i].yes);
+		if (fields[i].number != NULL)
+			return read_number(im, row, title, value, fields[i].number, fields[i].is_set);
+		*fields[i].text = value;
+		return ERR_OK;
+	}
+	if (strcmp(title, "expires") == 0)
 		return read_time(im, row, value);
-	else if (strcmp(title, "device") == 0)
-		return read_device(im, row, value);
-	else if (strcmp(title, "sessions") == 0)
-		return read_number(im, row, title, value, &row->limits.sessions);
-	else if (strcmp(title, "recipients") == 0)
-		return read_number(im, row, title, value, &row->limits.recipients);
-	else if (strcmp(title, "message_size") == 0)
-		return read_number(im, row, title, value, &row->limits.message_size);
-	else if (strcmp(title, "state") != 0)
-		return fail(im, row->line,
-		    "'%s' is no title: account credential hash password expires device senders state sessions recipients message_size", title);
-	else if (value[0] != 0 && strcmp(value, "enabled") != 0 && strcmp(value, "disabled") != 0)
-		return fail(im, row->line, "'%s' is no state: enabled or disabled", value);
-	else
-		row->disabled = strcmp(value, "disabled") == 0;
-	return ERR_OK;
+	if (strcmp(title, "state") == 0)
+		return read_state(im, row, value);
+	return fail(im, row->line, "'%s' is no title: account credential hash password expires device canary local_user only_senders "
+	    "only_recipients only_networks own_recipients own_message_size own_messages_per_hour senders state contained sessions "
+	    "recipients message_size messages_per_hour", title);
 }
 
 static int
@@ -227,7 +255,8 @@ parse_csv(struct import *im, char *text)
 			return err;
 	}
 	for (;;) {
-		struct import_row row = { .line = ++line, .account = none, .credential = none, .hash = none, .password = none };
+		struct import_row row = { .line = ++line, .account = none, .credential = none, .hash = none, .password = none,
+		    .local_user = none, .contained = none };
 
 		if ((err = next_record(im, &text, &line, fields, &n)) != 1)
 			return err;
@@ -242,6 +271,8 @@ parse_csv(struct import *im, char *text)
 			return fail(im, row.line, "there is no account");
 		if (row.hash[0] != 0 && row.password[0] != 0)
 			return fail(im, row.line, "there are a hash and a password: one of them is enough");
+		if (row.local_user[0] != 0 && (row.hash[0] != 0 || row.password[0] != 0))
+			return fail(im, row.line, "a local user's credential has no password");
 		if ((err = add(im, &row)) != ERR_OK)
 			return err;
 	}

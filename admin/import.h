@@ -17,8 +17,11 @@ struct import_row {
 	char		*senders;		/* NULL: the file does not say; else patterns with blanks between */
 	bool		 disabled, has_limits;
 	uint64_t	 expires_us;
-	bool		 device;
-	struct registry_limits limits;
+	bool		 device, canary, has_own_limits;
+	char		*local_user;		/* "": it has a password */
+	char		*scopes[SCOPE_KINDS];	/* patterns with blanks between, or NULL */
+	char		*contained;		/* the reason; "": it is not */
+	struct registry_limits limits, own_limits;	/* of the account, of the credential */
 };
 
 struct import {

@@ -44,15 +44,32 @@ admin_next(const struct admin *a, enum option_id id, size_t *i)
 	return NULL;
 }
 
+/* The help that is next: of the command that the words so far name, or all. */
+static void
+advise_help(const struct admin *a)
+{
+	const struct command *c;
+
+	out_fix("smtpadm --help");
+	for (size_t i = 0; a->nwords != 0 && (c = command_row(i)) != NULL; i++) {
+		if (strcmp(c->noun, a->words[0]) != 0)
+			continue;
+		if (c->verb == NULL || a->nwords < 2)
+			out_fix("smtpadm %s --help", c->noun);
+		else if (strcmp(c->verb, a->words[1]) == 0)
+			out_fix("smtpadm %s %s --help", c->noun, c->verb);
+	}
+}
+
 static int
-unknown_option(const char *name)
+unknown_option(const struct admin *a, const char *name)
 {
 	const char *names[OPT_COUNT], *nearest;
 
 	for (size_t i = 0; i < OPT_COUNT; i++)
 		names[i] = command_options[i].name;
 	nearest = str_nearest(name, names, OPT_COUNT);
-	out_fix("smtpadm --help");
+	advise_help(a);
 	if (nearest != NULL)
 		return out_fail(EX_USAGE, "usage", "unknown option '--%s', did you mean '--%s'?", name, nearest);
 	return out_fail(EX_USAGE, "usage", "unknown option '--%s'", name);
@@ -91,7 +108,7 @@ parse_long(struct admin *a, char **argv, int *i)
 			return take_option(a, id, equals != NULL ? equals + 1 : NULL);
 		return take_option(a, id, argv[*i + 1] != NULL ? argv[++*i] : NULL);
 	}
-	return unknown_option(name);
+	return unknown_option(a, name);
 }
 
 static int
@@ -105,7 +122,7 @@ parse_letters(struct admin *a, const char *letters)
 		while (id < OPT_COUNT && command_options[id].letter != *letters)
 			id++;
 		if (id == OPT_COUNT) {
-			out_fix("smtpadm --help");
+			advise_help(a);
 			return out_fail(EX_USAGE, "usage", "unknown option '-%c'", *letters);
 		}
 		if ((code = take_option(a, id, NULL)) != EX_OK)
@@ -226,9 +243,16 @@ run(struct admin *a, int argc, char **argv)
 	size_t used = 0;
 	int code;
 
-	/* An error on the command line is JSON, too, wherever -j stands. */
-	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+	/* An error on the command line is JSON, too, wherever -j stands, and its advice names the instance, wherever --root stands. */
+	if (getenv("POSTERN_ROOT") != NULL)
+		style.root = getenv("POSTERN_ROOT");
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		style.json = style.json || strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "-j") == 0;
+		if (strcmp(argv[i], "--root") == 0 && argv[i + 1] != NULL)
+			style.root = argv[i + 1];
+		else if (strncmp(argv[i], "--root=", 7) == 0)
+			style.root = argv[i] + 7;
+	}
 	out_open(&style);
 	if ((code = parse(a, argc, argv)) != EX_OK || (code = set_style(a)) != EX_OK)
 		return code;

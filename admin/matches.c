@@ -3,7 +3,11 @@
  */
 #include "matches.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "err.h"
 #include "out.h"
@@ -45,7 +49,7 @@ visit(const struct spool_entry *e, void *arg)
 	struct queue_message m;
 	int err;
 
-	queue_read(e, &m);
+	queue_read(ms->dirs, e, &m);
 	if (m.err == ERR_NOMEM)
 		return ERR_NOMEM;
 	if (!filter_matches(&ms->filter, &m)) {
@@ -72,11 +76,34 @@ matches_open(struct matches *ms, const struct admin *a)
 	return filter_open(&ms->filter, a);
 }
 
+/* Files of another owner: they are in no list, so it must be said. */
+static void
+tell_unread(const struct spool_dirs *d, const struct spool_unread *u)
+{
+	char link[32], path[PATH_MAX];
+	struct stat st;
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", d->root_fd);
+	if (fstat(d->root_fd, &st) != 0 || (n = readlink(link, path, sizeof(path) - 1)) <= 0)
+		return;
+	path[n] = 0;
+	out_warn("%zu message file%s can't be read by user %u, the spool's owner, and %s not shown, beginning with %s/%s: "
+	    "chown -R %u:%u %s", u->n, u->n == 1 ? "" : "s", (unsigned)geteuid(), u->n == 1 ? "is" : "are",
+	    spool_folder_name(u->folder), u->name, (unsigned)st.st_uid, (unsigned)st.st_gid, path);
+}
+
 int
 matches_read(struct matches *ms, const struct spool_dirs *d)
 {
-	int err = spool_walk(d, visit, ms);
+	struct spool_unread unread;
+	int err;
 
+	ms->dirs = d;
+	err = spool_walk_unread(d, visit, ms, &unread);
+	ms->unread = unread.n;
+	if (unread.n != 0)
+		tell_unread(d, &unread);
 	if (err == ERR_OK)
 		return EX_OK;
 	return out_fail(admin_code(err), admin_name(err), "the spool can't be read: %s", err_text(err));
@@ -109,5 +136,7 @@ matches_verdict(const struct matches *ms)
 {
 	if (ms->corrupt != 0)
 		return EX_DATAERR;
+	if (ms->verify && ms->unread != 0)
+		return EX_NOPERM;
 	return ms->n == 0 && ms->filter.any ? EX_NO : EX_OK;
 }

@@ -16,9 +16,10 @@ struct matches {
 	int			(*each)(const struct queue_message *m, void *arg);	/* what a walk may say, or NULL */
 	void			*arg;
 	struct filter		 filter;
+	const struct spool_dirs	*dirs;		/* while it is walked */
 	struct queue_message	*list;
 	size_t			 n, size;
-	size_t			 corrupt;
+	size_t			 corrupt, unread;
 };
 
 /* Reads the command's filters. Exit code. */
@@ -29,7 +30,7 @@ int	matches_read(struct matches *ms, const struct spool_dirs *d);
 int	matches_find(struct matches *ms, const struct admin *a);
 void	matches_free(struct matches *ms);
 
-/* 0, 1 when filters matched nothing, 65 when something is corrupt. */
+/* 0, 1 when filters matched nothing, 65 when something is corrupt, 77 when verify could not read all. */
 int	matches_verdict(const struct matches *ms);
 
 #endif

@@ -10,6 +10,7 @@
 #include "conf.h"
 #include "err.h"
 #include "out.h"
+#include "scopes.h"
 
 int
 people_fail(struct registry *r, int err, const char *doing)
@@ -131,17 +132,31 @@ people_method(const char *hash)
 	return "unknown";
 }
 
-void
-people_put_credential(struct json *j, const struct registry_credential *c)
+const char *
+people_kind(const struct registry_credential *c)
+{
+	if (c->kind != CREDENTIAL_APP)
+		return c->kind == CREDENTIAL_MAIN ? "main" : "local";
+	return c->canary ? "canary" : c->device ? "device" : "app";
+}
+
+int
+people_put_credential(struct json *j, struct registry *r, const struct registry_credential *c)
 {
 	json_put_str(j, "name", c->name);
-	json_put_str(j, "method", people_method(c->hash));
+	json_put_str(j, "method", c->kind == CREDENTIAL_LOCAL ? "none" : people_method(c->hash));
 	json_put_u64(j, "changed_time", c->changed_us / 1000000);
-	json_put_str(j, "kind", c->kind == CREDENTIAL_MAIN ? "main" : "app");
+	json_put_str(j, "kind", c->kind == CREDENTIAL_MAIN ? "main" : c->kind == CREDENTIAL_APP ? "app" : "local");
 	json_put_bool(j, "device", c->device);
 	json_put_u64(j, "expires_time", c->expires_us / 1000000);
 	json_put_u64(j, "used_time", c->used_us / 1000000);
 	json_put_str(j, "used_network", c->used_network);
+	json_put_bool(j, "canary", c->canary);
+	if (c->kind == CREDENTIAL_LOCAL) {
+		json_put_str(j, "local_user", c->local_user);
+		json_put_u64(j, "local_uid", c->local_uid);
+	}
+	return scopes_put_json(j, r, c);
 }
 
 void
@@ -154,5 +169,7 @@ people_put_limits(struct json *j, const struct registry_limits *l)
 		json_put_u64(j, "recipients", l->recipients);
 	if (l->message_size != 0)
 		json_put_u64(j, "message_size", l->message_size);
+	if (l->messages_per_hour != 0)
+		json_put_u64(j, "messages_per_hour", l->messages_per_hour);
 	json_close(j, '}');
 }

@@ -26,8 +26,9 @@ int	people_end(struct registry *r, int code);
 
 /* "yescrypt" and the like, by a hash's prefix. */
 const char *people_method(const char *hash);
-/* What is known of a credential but its hash; the limits that an account has of its own. */
-void	people_put_credential(struct json *j, const struct registry_credential *c);
+/* What is known of a credential but its hash (errors are the registry's); its kind for people; the limits that somebody has. */
+int	people_put_credential(struct json *j, struct registry *r, const struct registry_credential *c);
+const char *people_kind(const struct registry_credential *c);
 void	people_put_limits(struct json *j, const struct registry_limits *l);
 
 #endif

@@ -177,3 +177,25 @@ process_tree(pid_t master, struct process **list, size_t *n)
 	*list = all;
 	return ERR_OK;
 }
+
+int
+process_find_program(const char *name, char path[PATH_MAX])
+{
+	static const char *const folders[] = { LIBEXECDIR, "/usr/sbin", "/usr/local/sbin" };
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	if (n > 0) {
+		self[n] = 0;
+		if ((slash = strrchr(self, '/')) != NULL) {
+			*slash = 0;
+			if (str_fmt(path, PATH_MAX, "%s/%s", self, name) == ERR_OK && access(path, X_OK) == 0)
+				return ERR_OK;
+		}
+	}
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+		if (str_fmt(path, PATH_MAX, "%s/%s", folders[i], name) == ERR_OK && access(path, X_OK) == 0)
+			return ERR_OK;
+	return ERR_NOTFOUND;
+}

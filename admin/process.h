@@ -1,6 +1,7 @@
 #ifndef ADMIN_PROCESS_H
 #define ADMIN_PROCESS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -21,6 +22,9 @@ struct process {
 
 /* The processes below this one, itself first; the caller frees *list. ERR_SYSTEM, ERR_NOMEM. */
 int	process_tree(pid_t master, struct process **list, size_t *n);
+
+/* Where a program of this installation is: beside this one, or where programs are installed. ERR_NOTFOUND. */
+int	process_find_program(const char *name, char path[PATH_MAX]);
 
 /* Reads one again. ERR_NOTFOUND when it has ended. */
 int	process_read(pid_t pid, struct process *p);

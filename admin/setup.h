@@ -7,6 +7,7 @@
 #include "admin.h"
 #include "conf.h"
 #include "conffile.h"
+#include "route.h"
 #include "secret.h"
 
 enum setup_certificate { CERTIFICATE_NONE, CERTIFICATE_KEPT, CERTIFICATE_MADE, CERTIFICATE_COPIED };
@@ -27,6 +28,7 @@ struct setup {
 	char			 account_name[REGISTRY_NAME_MAX];
 	enum setup_account	 account;
 	struct secret		 secret;
+	struct new_route	 route;		/* --route */
 };
 
 /* Each returns an exit code. The plans read only; the rest creates what is missing. */

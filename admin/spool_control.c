@@ -52,41 +52,80 @@ spool_control_open(const struct admin *a, int *fd)
 	return err;
 }
 
+/* The next question's verdicts, of which there are at most `left`. */
 static int
-get_answer(int fd, enum queue_verdict *verdict)
+get_answer(int fd, enum queue_verdict *verdicts, size_t left, size_t *n)
 {
 	struct ipc_queue_answer a;
 	struct ipc_message m;
-	uint8_t data[64];
+	uint8_t data[IPC_QUEUE_FILES + 64];
 	int err = ipc_recv(fd, IPC_ADMIN_FROM_SPOOL, data, sizeof(data), true, &m);
 
 	if (err == ERR_BUSY)
 		return ERR_TIMEOUT;
-	if (err == ERR_OK && (err = ipc_get_queue_answer(&m.body, &a)) == ERR_OK)
-		*verdict = a.verdict;
+	if (err != ERR_OK || (err = ipc_get_queue_answer(&m.body, &a)) != ERR_OK)
+		return err;
+	if (a.n > left)
+		return ERR_SYNTAX;
+	for (size_t i = 0; i < a.n; i++)
+		verdicts[i] = a.verdicts[i];
+	*n = a.n;
+	return ERR_OK;
+}
+
+static int
+ask(int fd, enum queue_change change, const char *text, const char *const *files, size_t n)
+{
+	static struct ipc_queue_change m;
+	static uint8_t data[IPC_SMALL_MAX];
+	struct wire_out w;
+	int err;
+
+	m.change = change;
+	m.n = (uint16_t)n;
+	if ((err = str_fmt(m.text, sizeof(m.text), "%s", text)) != ERR_OK)
+		return err;
+	for (size_t i = 0; i < n; i++)
+		if ((err = str_fmt(m.files[i], sizeof(m.files[i]), "%s", files[i])) != ERR_OK)
+			return err;
+	wire_out_init(&w, data, sizeof(data));
+	ipc_put_queue_change(&w, &m);
+	return ipc_send(fd, &w, NULL, 0, true);
+}
+
+int
+spool_control_change(int fd, enum queue_change change, const char *text, const char *const *files, size_t n,
+    enum queue_verdict *verdicts, size_t *answered)
+{
+	size_t asked = 0, some;
+	int err = ERR_OK;
+
+	*answered = 0;
+	for (; asked < n && err == ERR_OK; asked += some) {
+		some = n - asked < IPC_QUEUE_FILES ? n - asked : IPC_QUEUE_FILES;
+		err = ask(fd, change, text, files + asked, some);
+	}
+	while (err == ERR_OK && *answered < n)
+		if ((err = get_answer(fd, verdicts + *answered, n - *answered, &some)) == ERR_OK)
+			*answered += some;
 	return err;
 }
 
 int
-spool_control_change(int fd, enum queue_change change, const char *const *files, size_t n, enum queue_verdict *verdicts,
-    size_t *answered)
+spool_control_order(int fd, const struct ipc_delivery_order *o, struct ipc_delivery_state *state)
 {
-	uint8_t data[IPC_TEXT_MAX + 16];
-	int err = ERR_OK;
+	uint8_t data[IPC_TEXT_MAX + 64];
+	struct ipc_message m;
+	struct wire_out w;
+	int err;
 
-	*answered = 0;
-	for (size_t i = 0; i < n && err == ERR_OK; i++) {
-		struct ipc_queue_change m = { .change = change };
-		struct wire_out w;
-
-		if ((err = str_fmt(m.file, sizeof(m.file), "%s", files[i])) != ERR_OK)
-			return err;
-		wire_out_init(&w, data, sizeof(data));
-		ipc_put_queue_change(&w, &m);
-		err = ipc_send(fd, &w, NULL, 0, true);
-	}
-	while (err == ERR_OK && *answered < n)
-		if ((err = get_answer(fd, &verdicts[*answered])) == ERR_OK)
-			(*answered)++;
-	return err;
+	wire_out_init(&w, data, sizeof(data));
+	ipc_put_delivery_order(&w, o);
+	if ((err = ipc_send(fd, &w, NULL, 0, true)) != ERR_OK)
+		return err;
+	if ((err = ipc_recv(fd, IPC_ADMIN_FROM_SPOOL, data, sizeof(data), true, &m)) == ERR_BUSY)
+		return ERR_TIMEOUT;
+	if (err != ERR_OK)
+		return err;
+	return m.kind == IPC_DELIVERY_ANSWER ? ipc_get_delivery_state(&m.body, state) : ERR_SYNTAX;
 }

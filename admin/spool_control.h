@@ -10,10 +10,13 @@
 int	spool_control_open(const struct admin *a, int *fd);
 
 /*
- * Asks for one change of up to IPC_QUEUE_AHEAD files and waits for the answers. ERR_CLOSED, ERR_TIMEOUT, ...: *answered of them
+ * Asks for one change of up to IPC_QUEUE_MANY files and waits for the answers. ERR_CLOSED, ERR_TIMEOUT, ...: *answered of them
  * were answered before.
  */
-int	spool_control_change(int fd, enum queue_change change, const char *const *files, size_t n, enum queue_verdict *verdicts,
-	    size_t *answered);
+int	spool_control_change(int fd, enum queue_change change, const char *text, const char *const *files, size_t n,
+	    enum queue_verdict *verdicts, size_t *answered);
+
+/* Pauses or resumes all deliveries, or only asks how they are. ERR_CLOSED, ERR_TIMEOUT, ... */
+int	spool_control_order(int fd, const struct ipc_delivery_order *o, struct ipc_delivery_state *state);
 
 #endif

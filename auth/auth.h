@@ -15,6 +15,7 @@
 #include "registry.h"
 #include "usage.h"
 
+struct rates;
 struct remember;
 struct session;
 struct throttle;
@@ -41,6 +42,8 @@ struct link {
 struct auth {
 	struct registry		*registry;
 	struct remember		*remember;
+	struct remember		*wrong;		/* passwords that known networks have got wrong, by account */
+	struct rates		*rates;
 	struct loop		 loop;
 	struct loop_watch	 control;	/* the socket to the master; fd -1: it has ended */
 	bool			 stopping;

@@ -107,6 +107,12 @@ tell(struct auth *a)
 	b->n = kept;
 }
 
+int
+bans_wait(const struct bans *b, uint64_t now_ms)
+{
+	return b->checked_ms != 0 && now_ms - b->checked_ms < EVERY_MS ? (int)(EVERY_MS - (now_ms - b->checked_ms)) : 0;
+}
+
 void
 bans_check(struct auth *a, uint64_t now_ms)
 {

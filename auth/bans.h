@@ -27,6 +27,9 @@ struct bans {
 	uint64_t		version, checked_ms;
 };
 
+/* Milliseconds until it is to be looked again. */
+int	bans_wait(const struct bans *b, uint64_t now_ms);
+
 /* Looks, at most once a second, whether the registry has changed; tells the master what is new in the list. */
 void	bans_check(struct auth *a, uint64_t now_ms);
 

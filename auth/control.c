@@ -34,9 +34,12 @@ begin_session(struct auth *a, struct ipc_message *m)
 static int
 take_link(struct auth *a, struct ipc_message *m)
 {
+	enum link_peer peer;
 	int err;
 
-	if ((err = ipc_get_empty(&m->body)) == ERR_OK) {
+	if ((err = ipc_get_link(&m->body, &peer)) == ERR_OK && peer != LINK_SPOOL)
+		err = ERR_DENIED;
+	if (err == ERR_OK) {
 		err = link_open(a, m->fds[0]);
 		m->fds[0] = -1;
 	}

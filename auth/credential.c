@@ -25,9 +25,8 @@ check_form(struct registry *r, const char *name, const char *hash)
 	    "this is no password hash of crypt(5) by yescrypt, sha512crypt, sha256crypt or bcrypt");
 }
 
-/* How many the account has may not pass what a login tries. */
-static int
-check_count(struct registry *r, uint64_t account)
+int
+store_check_count(struct registry *r, uint64_t account)
 {
 	struct registry_account a;
 	int err = registry_find_account_id(r, account, &a);
@@ -39,7 +38,7 @@ check_count(struct registry *r, uint64_t account)
 
 /* Runs one of the two statements that make a credential, with its history, inside a change. */
 static int
-store_credential(struct registry *r, enum statement s, uint64_t account, const char *name, const char *hash,
+put_credential(struct registry *r, enum statement s, uint64_t account, const char *name, const char *hash,
     uint64_t expires_us)
 {
 	uint64_t kind = strcmp(name, MAIN_NAME) == 0 ? CREDENTIAL_MAIN : CREDENTIAL_APP;
@@ -47,9 +46,12 @@ store_credential(struct registry *r, enum statement s, uint64_t account, const c
 	int err = registry_find_account_id(r, account, &a);
 
 	if (err == ERR_OK && (err = store_bind(r, s, "ussuuu", account, name, hash, io_now_us(), kind, expires_us)) == ERR_OK &&
-	    (err = store_step(r, s)) == ERR_EXISTS)
+	    (err = store_run_change(r, s)) == ERR_EXISTS)
 		store_fail(r, err, "%s has the credential %s already", a.name, name);
-	if (err == ERR_OK && (err = check_count(r, account)) == ERR_OK)
+	/* Only one of a local user is neither made nor replaced. */
+	else if (err == ERR_NOTFOUND && a.id != 0)
+		store_fail(r, err = ERR_DENIED, "%s is a local user's and has no password", name);
+	if (err == ERR_OK && (err = store_check_count(r, account)) == ERR_OK)
 		err = store_add_history(r, "credential.set", &a, name);
 	return err;
 }
@@ -61,7 +63,7 @@ registry_set_credential(struct registry *r, uint64_t account, const char *name, 
 
 	if ((err = check_form(r, name, hash)) != ERR_OK || (err = store_begin_change(r)) != ERR_OK)
 		return err;
-	return store_end_change(r, store_credential(r, STATEMENT_CREDENTIAL_SET, account, name, hash, 0));
+	return store_end_change(r, put_credential(r, STATEMENT_CREDENTIAL_SET, account, name, hash, 0));
 }
 
 int
@@ -71,12 +73,11 @@ registry_add_credential(struct registry *r, uint64_t account, const char *name, 
 
 	if ((err = check_form(r, name, hash)) != ERR_OK || (err = store_begin_change(r)) != ERR_OK)
 		return err;
-	return store_end_change(r, store_credential(r, STATEMENT_CREDENTIAL_ADD, account, name, hash, expires_us));
+	return store_end_change(r, put_credential(r, STATEMENT_CREDENTIAL_ADD, account, name, hash, expires_us));
 }
 
-/* Runs a change of one credential that is there. */
-static int
-change(struct registry *r, enum statement s, uint64_t account, const char *name, int bound, const char *what)
+int
+store_change_credential(struct registry *r, enum statement s, uint64_t account, const char *name, int bound, const char *what)
 {
 	struct registry_account a;
 	int err = bound;
@@ -95,7 +96,7 @@ registry_set_expiry(struct registry *r, uint64_t account, const char *name, uint
 
 	if (err != ERR_OK)
 		return err;
-	return change(r, s, account, name, store_bind(r, s, "usu", account, name, expires_us), "credential.expire");
+	return store_change_credential(r, s, account, name, store_bind(r, s, "usu", account, name, expires_us), "credential.expire");
 }
 
 int
@@ -106,7 +107,7 @@ registry_set_device(struct registry *r, uint64_t account, const char *name, bool
 
 	if (err != ERR_OK)
 		return err;
-	return change(r, s, account, name, store_bind(r, s, "usu", account, name, (uint64_t)device), "credential.device");
+	return store_change_credential(r, s, account, name, store_bind(r, s, "usu", account, name, (uint64_t)device), "credential.device");
 }
 
 int
@@ -117,7 +118,7 @@ registry_remove_credential(struct registry *r, uint64_t account, const char *nam
 
 	if (err != ERR_OK)
 		return err;
-	return change(r, s, account, name, store_bind(r, s, "us", account, name), "credential.remove");
+	return store_change_credential(r, s, account, name, store_bind(r, s, "us", account, name), "credential.remove");
 }
 
 int
@@ -128,7 +129,7 @@ registry_rehash_credential(struct registry *r, const struct registry_credential 
 
 	if ((err = check_form(r, c->name, hash)) != ERR_OK || (err = store_begin_change(r)) != ERR_OK)
 		return err;
-	return change(r, s, c->account, c->name, store_bind(r, s, "uuss", c->id, c->changed_us, c->hash, hash),
+	return store_change_credential(r, s, c->account, c->name, store_bind(r, s, "uuss", c->id, c->changed_us, c->hash, hash),
 	    "credential.rehash");
 }
 
@@ -139,6 +140,27 @@ registry_note_use(struct registry *r, uint64_t credential, uint64_t time_us, con
 	int err = store_bind(r, s, "uus", credential, time_us, network);
 
 	return err == ERR_OK ? store_step(r, s) : err;
+}
+
+void
+store_credential(struct registry *r, enum statement s, struct registry_credential *c)
+{
+	c->id = store_u64(r, s, 0);
+	c->account = store_u64(r, s, 1);
+	store_text(r, s, 2, c->name, sizeof(c->name));
+	store_text(r, s, 3, c->hash, sizeof(c->hash));
+	c->changed_us = store_u64(r, s, 4);
+	c->kind = (enum credential_kind)store_u64(r, s, 5);
+	c->expires_us = store_u64(r, s, 6);
+	c->device = store_u64(r, s, 7) != 0;
+	c->used_us = store_u64(r, s, 8);
+	store_text(r, s, 9, c->used_network, sizeof(c->used_network));
+	c->canary = store_u64(r, s, 10) != 0;
+	store_text(r, s, 11, c->local_user, sizeof(c->local_user));
+	c->local_uid = store_u64(r, s, 12);
+	store_limits(r, s, 13, &c->limits);
+	for (int i = 0; i < SCOPE_KINDS; i++)
+		c->scoped[i] = store_u64(r, s, 17 + i) != 0;
 }
 
 int
@@ -155,24 +177,14 @@ registry_list_credentials(struct registry *r, uint64_t account, struct registry_
 			store_end(r, s);
 			return ERR_OK;
 		}
-		c[*n].id = store_u64(r, s, 0);
-		c[*n].account = store_u64(r, s, 1);
-		store_text(r, s, 2, c[*n].name, sizeof(c[*n].name));
-		store_text(r, s, 3, c[*n].hash, sizeof(c[*n].hash));
-		c[*n].changed_us = store_u64(r, s, 4);
-		c[*n].kind = (enum credential_kind)store_u64(r, s, 5);
-		c[*n].expires_us = store_u64(r, s, 6);
-		c[*n].device = store_u64(r, s, 7) != 0;
-		c[*n].used_us = store_u64(r, s, 8);
-		store_text(r, s, 9, c[*n].used_network, sizeof(c[*n].used_network));
-		(*n)++;
+		store_credential(r, s, &c[(*n)++]);
 	}
 	return result;
 }
 
 int
 registry_check_login(struct registry *r, uint64_t account, uint64_t credential, uint64_t changed_us,
-    struct registry_limits *limits)
+    struct registry_login *login)
 {
 	const enum statement s = STATEMENT_CREDENTIAL_CHECK;
 	int err = store_bind(r, s, "uuuu", account, credential, changed_us, io_now_us());
@@ -181,7 +193,11 @@ registry_check_login(struct registry *r, uint64_t account, uint64_t credential, 
 		return err;
 	if (err == 0)
 		return store_fail(r, ERR_DENIED, "not allowed");
-	store_limits(r, s, 0, limits);
+	store_text(r, s, 0, login->account_name, sizeof(login->account_name));
+	store_limits(r, s, 1, &login->limits);
+	store_limits(r, s, 5, &login->credential_limits);
+	for (int i = 0; i < SCOPE_KINDS; i++)
+		login->scoped[i] = store_u64(r, s, 9 + i) != 0;
 	store_end(r, s);
 	return ERR_OK;
 }
@@ -189,7 +205,7 @@ registry_check_login(struct registry *r, uint64_t account, uint64_t credential, 
 int
 registry_check_credential(struct registry *r, uint64_t account, uint64_t credential, uint64_t changed_us)
 {
-	struct registry_limits limits;
+	struct registry_login login;
 
-	return registry_check_login(r, account, credential, changed_us, &limits);
+	return registry_check_login(r, account, credential, changed_us, &login);
 }

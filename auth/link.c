@@ -167,7 +167,8 @@ link_is_known(const struct session *s)
 int
 link_grant(struct session *s, int *fd)
 {
-	struct ipc_grant m = { .session = s->number, .account = s->account, .peer = s->peer, .listener = s->listener };
+	struct ipc_grant m = { .session = s->number, .account = s->account, .peer = s->peer, .listener = s->listener,
+	    .mechanism = s->mechanism, .began_us = s->began_us, .login_us = s->login_us };
 	uint8_t data[ENVELOPE_MAX];
 	struct wire_out w;
 	int pair[2], err;
@@ -175,6 +176,7 @@ link_grant(struct session *s, int *fd)
 	if (!link_is_up(s->auth))
 		return ERR_CLOSED;
 	memcpy(m.name, s->name, strlen(s->name));	/* REGISTRY_NAME_MAX == IPC_TEXT_MAX, zeros behind */
+	memcpy(m.credential, s->credential_name, strlen(s->credential_name));
 	if ((err = ipc_pair(pair)) != ERR_OK)
 		return err;
 	wire_out_init(&w, data, sizeof(data));
@@ -222,6 +224,23 @@ link_put_recipient(struct session *s, const struct ipc_recipient *recipient)
 		return ERR_OK;
 	wire_out_init(&w, data, sizeof(data));
 	ipc_put_envelope_recipient(&w, &m);
+	return send_now(s->auth, &w, NULL, 0);
+}
+
+int
+link_put_name(struct session *s)
+{
+	struct ipc_grant_name m = { .session = s->number };
+	uint8_t data[ENVELOPE_MAX];
+	struct wire_out w;
+
+	if (!link_is_up(s->auth))
+		return ERR_CLOSED;
+	if (!link_is_known(s))
+		return ERR_OK;
+	memcpy(m.name, s->name, strlen(s->name));	/* REGISTRY_NAME_MAX == IPC_TEXT_MAX, zeros behind */
+	wire_out_init(&w, data, sizeof(data));
+	ipc_put_grant_name(&w, &m);
 	return send_now(s->auth, &w, NULL, 0);
 }
 

@@ -10,6 +10,7 @@
 #include "err.h"
 #include "io.h"
 #include "log.h"
+#include "login.h"
 #include "mem.h"
 #include "password.h"
 #include "rehash.h"
@@ -20,27 +21,8 @@
 #include "throttle.h"
 #include "writer.h"
 
-#define BANNED_WAIT_SECONDS 3600	/* what a banned client is told; it is refused as long as the admin wants */
 #define SLOT_WAIT_MS 2000	/* PROTOCOL, reading 2 */
 #define NOTE_EVERY_US 3600000000ULL	/* how often the use of a credential is written down */
-#define KNOWN_FOR_US (30 * 24 * NOTE_EVERY_US)	/* how long a network that was written down counts as known */
-
-/* A login under way. */
-struct login {
-	struct hash_job			 job;
-	struct counter_waiter		 waiter;
-	bool				 has_slot;
-	uint64_t			 started_ms;
-	enum mechanism			 mechanism;
-	const char			*reason;	/* why it fails if nothing matches, for the log */
-	char				 user[REGISTRY_NAME_MAX * 2];	/* as given, for the log */
-	bool				 spared;	/* its network is on the list of those that are allowed */
-	bool				 known;		/* its account has logged in from its network */
-	struct registry_account		 account;
-	struct registry_credential	*credentials;
-	size_t				 ncredentials, next;	/* next: the one that is compared */
-	char				 password[PASSWORD_MAX + 1];
-};
 
 void
 login_cancel(struct session *s)
@@ -64,9 +46,11 @@ static int
 answer(struct session *s, enum login_verdict verdict, int fd)
 {
 	struct ipc_login_answer m = { .verdict = verdict, .wait_seconds = s->wait_seconds };
-	uint8_t data[IPC_TEXT_MAX + 32];
+	uint8_t data[IPC_TEXT_MAX + IPC_PATTERN_MAX + 32];
 	struct wire_out w;
 
+	if (verdict == LOGIN_OK && s->listener == LISTENER_LOCAL)
+		login_local_sender(s, m.sender, sizeof(m.sender));
 	if (verdict == LOGIN_OK) {
 		m.account = s->account;
 		m.device = s->device;
@@ -93,10 +77,11 @@ static void
 log_login(const struct session *s, enum log_level level, const char *event, const char *account, const char *user,
     const char *reason)
 {
+	static const char *const mechanisms[] = { "plain", "login", "local" };
 	char peer[NETADDR_TEXT];
 
 	log_event(level, s->number, event, "account", account, "user", user, "mechanism",
-	    s->login->mechanism == MECHANISM_PLAIN ? "plain" : "login", "peer", netaddr_put(peer, &s->peer),
+	    mechanisms[s->login->mechanism], "peer", netaddr_put(peer, &s->peer),
 	    "reason", reason, NULL);
 }
 
@@ -123,87 +108,20 @@ refuse_late(struct session *s, enum login_verdict verdict, unsigned slowness)
 	deadline_set(&s->auth->deadlines, &s->deadline, started + (passed / delay + 1) * delay);
 }
 
-static struct throttle_rule
-rule_of(const struct session *s)
-{
-	return (struct throttle_rule){ s->conf->conf.auth_throttle_after, s->conf->conf.auth_throttle_time };
-}
-
-/* Counts a wrong password, and says by how much its answer is slowed. */
-static unsigned
-count_wrong(struct session *s)
-{
-	struct throttle_rule rule = rule_of(s);
-	struct login *l = s->login;
-	struct auth *a = s->auth;
-	uint64_t now = io_now_ms();
-	struct netmask network = throttle_network(&s->peer);
-	char text[NETADDR_TEXT];
-
-	if (l->spared)
-		return 1;
-	if (throttle_note_wrong(a->networks, 0, &s->peer, now, &rule))
-		log_event(LOG_LEVEL_WARNING, s->number, "login.throttled", "network", netmask_put(text, &network), NULL);
-	if (!l->known)
-		return throttle_slowness(a->networks, 0, &s->peer, now, &rule);
-	throttle_note_wrong(a->pairs, l->account.id, &s->peer, now, &rule);
-	return throttle_slowness(a->pairs, l->account.id, &s->peer, now, &rule);
-}
-
 static void
 fail_login(struct session *s, const char *reason)
 {
 	tally_add(METRIC_LOGINS_INVALID, 1);
 	log_login(s, LOG_LEVEL_WARNING, "login.failed", NULL, s->login->user, reason);
-	refuse_late(s, LOGIN_INVALID, count_wrong(s));
+	refuse_late(s, LOGIN_INVALID, obstacle_count_wrong(s));
 }
 
-/* Whether the account has logged in from the client's network: since the start, or as is written with a credential. */
-static bool
-is_known(const struct session *s)
+/* Nobody guesses here, so nobody waits. */
+static int
+refuse_local(struct session *s, const char *reason)
 {
-	const struct login *l = s->login;
-	struct netmask network = throttle_network(&s->peer);
-	uint64_t now_us = io_now_us();
-	char text[NETADDR_TEXT];
-
-	if (l->account.id == 0)
-		return false;
-	if (throttle_is_known(s->auth->pairs, l->account.id, &s->peer))
-		return true;
-	netmask_put(text, &network);
-	for (size_t i = 0; i < l->ncredentials; i++)
-		if (l->credentials[i].used_us + KNOWN_FOR_US > now_us && strcmp(l->credentials[i].used_network, text) == 0)
-			return true;
-	return false;
-}
-
-/* Why no password may be tried from the client's network now, or NULL. */
-static const char *
-find_obstacle(struct session *s)
-{
-	struct login *l = s->login;
-	struct auth *a = s->auth;
-	uint64_t wait, now = io_now_ms();
-
-	switch (bans_judge(&a->bans, &s->peer, io_now_us())) {
-	case BAN_REFUSED:
-		s->wait_seconds = BANNED_WAIT_SECONDS;
-		return "banned";
-	case BAN_ALLOWED:
-		l->spared = l->known = true;
-		return NULL;
-	case BAN_NONE:
-		break;
-	}
-	if ((l->known = is_known(s)))
-		wait = throttle_wait(a->pairs, l->account.id, &s->peer, now);
-	else
-		wait = throttle_wait(a->networks, 0, &s->peer, now);
-	if (wait == 0 || s->conf->conf.auth_throttle_after == 0)
-		return NULL;
-	s->wait_seconds = (uint32_t)((wait + 999) / 1000);
-	return "throttled";
+	log_login(s, LOG_LEVEL_WARNING, "login.failed", NULL, NULL, reason);
+	return refuse(s, LOGIN_INVALID);
 }
 
 /* Notes from where and when a credential was used, for the admin and for the next start. */
@@ -214,9 +132,10 @@ note_use(struct session *s, const struct registry_credential *c)
 	uint64_t now_us = io_now_us();
 	char text[NETADDR_TEXT];
 
-	throttle_note_good(s->auth->pairs, c->account, &s->peer, io_now_ms());
+	if (s->listener != LISTENER_LOCAL)
+		throttle_note_good(s->auth->pairs, c->account, &s->peer, io_now_ms());
 	if (c->used_us + NOTE_EVERY_US <= now_us)
-		writer_note_use(s->auth->writer, c->id, now_us, netmask_put(text, &network));
+		writer_note_use(s->auth->writer, c->id, now_us, s->listener == LISTENER_LOCAL ? "local" : netmask_put(text, &network));
 }
 
 /* The login has its slot: gives the session its rights and its way to the spool. */
@@ -225,26 +144,31 @@ grant(struct session *s)
 {
 	const struct registry_credential *c = &s->login->credentials[s->login->next];
 	struct auth *a = s->auth;
-	struct registry_limits limits;
 	int fd = -1, err;
 
-	/* Hashing and waiting took time: is it still so? */
-	if ((err = registry_check_login(a->registry, c->account, c->id, c->changed_us, &limits)) == ERR_DENIED) {
-		fail_login(s, "changed");
-		return ERR_OK;
-	}
-	if (err != ERR_OK)
-		auth_log_trouble(a, err);
 	free(s->name);
-	if (err != ERR_OK || (s->name = strdup(s->login->account.name)) == NULL)
+	free(s->credential_name);
+	s->name = strdup(s->login->account.name);
+	s->credential_name = strdup(strcmp(c->name, "password") == 0 ? "" : c->name);
+	if (s->name == NULL || s->credential_name == NULL)
 		return refuse(s, LOGIN_UNAVAILABLE);
-	session_set_limits(s, &limits);
+	s->mechanism = s->login->mechanism;
+	s->login_us = io_now_us();
 	s->account = c->account;
 	s->credential = c->id;
 	s->changed_us = c->changed_us;
 	s->device = c->device;
-	if ((err = link_grant(s, &fd)) != ERR_OK) {
+	/* Hashing and waiting took time: is it still so? */
+	if ((err = session_check_login(s)) == ERR_DENIED) {
+		s->account = 0;
+		if (s->listener == LISTENER_LOCAL)
+			return refuse_local(s, "changed");
+		fail_login(s, "changed");
+		return ERR_OK;
+	}
+	if (err == ERR_OK && (err = link_grant(s, &fd)) != ERR_OK)
 		log_event(LOG_LEVEL_ERROR, s->number, "login.no_spool", "error", err_text(err), NULL);
+	if (err != ERR_OK) {
 		s->account = 0;
 		return refuse(s, LOGIN_UNAVAILABLE);
 	}
@@ -298,7 +222,7 @@ accept_login(struct session *s)
 	int err;
 
 	mem_wipe(l->password, sizeof(l->password));
-	session_set_limits(s, &l->account.limits);
+	session_set_limits(s, &l->account.limits, &l->credentials[l->next].limits);
 	l->waiter = (struct counter_waiter){
 		.max = s->limits.sessions, .ready = slot_ready, .owner = s,
 	};
@@ -322,7 +246,7 @@ is_remembered(struct session *s)
 	for (l->next = 0; l->next < l->ncredentials; l->next++) {
 		const struct registry_credential *c = &l->credentials[l->next];
 
-		if (remember_has(s->auth->remember, c->id, c->changed_us, l->password, l->job.password_len, io_now_ms()))
+		if (!l->barred[l->next] && remember_has(s->auth->remember, c->id, c->changed_us, l->password, l->job.password_len, io_now_ms()))
 			return true;
 	}
 	l->next = 0;
@@ -355,6 +279,20 @@ submit(struct session *s, bool again)
 	return hashers_submit(&s->auth->hashers, &l->job, again);
 }
 
+/* The password is right, but nobody may log in with it, or not from here: it goes on as with a wrong one. */
+static void
+note_barred(struct session *s)
+{
+	struct login *l = s->login;
+	const struct registry_credential *c = &l->credentials[l->next];
+	char peer[NETADDR_TEXT];
+
+	l->reason = c->canary ? "canary" : "network";
+	if (c->canary)
+		log_event(LOG_LEVEL_ALARM, s->number, "credential.canary", "account", l->account.name, "credential", c->name, "peer",
+		    netaddr_put(peer, &s->peer), NULL);
+}
+
 static void
 hashed(struct hash_job *job, int result)
 {
@@ -362,6 +300,10 @@ hashed(struct hash_job *job, int result)
 	struct login *l = s->login;
 	int err = ERR_OK;
 
+	if (result == 1 && l->ncredentials != 0 && l->barred[l->next]) {
+		note_barred(s);
+		result = 0;
+	}
 	if (result == 1 && l->ncredentials != 0) {
 		const struct registry_credential *c = &l->credentials[l->next];
 
@@ -423,20 +365,30 @@ identify(struct session *s, const struct ipc_login *m)
 	return registry_list_credentials(r, l->account.id, l->credentials, REGISTRY_CREDENTIALS_MAX, &l->ncredentials);
 }
 
-/* What has expired is not tried. */
-static void
-drop_expired(struct login *l)
+/* What has expired, and what has no password, is not tried; what is barred is, so that its time tells nothing. */
+static int
+sort_credentials(struct session *s)
 {
+	struct login *l = s->login;
 	uint64_t now_us = io_now_us();
 	size_t kept = 0;
 
 	for (size_t i = 0; i < l->ncredentials; i++) {
-		if (l->credentials[i].expires_us != 0 && l->credentials[i].expires_us <= now_us)
+		const struct registry_credential *c = &l->credentials[i];
+		int err = ERR_OK;
+
+		if (c->expires_us != 0 && c->expires_us <= now_us)
 			l->reason = "password_or_expired";
-		else
-			l->credentials[kept++] = l->credentials[i];
+		if (c->kind == CREDENTIAL_LOCAL || (c->expires_us != 0 && c->expires_us <= now_us))
+			continue;
+		if (c->scoped[SCOPE_NETWORK] &&
+		    (err = registry_check_network(s->auth->registry, c->id, &s->peer)) != ERR_OK && err != ERR_DENIED)
+			return err;
+		l->barred[kept] = c->canary || err == ERR_DENIED;
+		l->credentials[kept++] = *c;
 	}
 	l->ncredentials = kept;
+	return ERR_OK;
 }
 
 static int
@@ -448,12 +400,11 @@ begin(struct session *s, const struct ipc_login *m)
 	int err;
 
 	put_user(l->user, sizeof(l->user), m->user, m->user_len);
-	if ((err = identify(s, m)) != ERR_OK) {
+	if ((err = identify(s, m)) != ERR_OK || (err = sort_credentials(s)) != ERR_OK) {
 		auth_log_trouble(a, err);
 		return refuse(s, LOGIN_UNAVAILABLE);
 	}
-	drop_expired(l);
-	obstacle = find_obstacle(s);
+	obstacle = obstacle_find(s);
 	/* A password that is known to be right is no guess. */
 	if (obstacle != NULL && !(strcmp(obstacle, "throttled") == 0 && is_remembered(s))) {
 		log_login(s, LOG_LEVEL_WARNING, "login.refused", NULL, l->user, obstacle);
@@ -474,6 +425,18 @@ begin(struct session *s, const struct ipc_login *m)
 	return refuse(s, LOGIN_UNAVAILABLE);
 }
 
+static int
+begin_local(struct session *s)
+{
+	int err;
+
+	if ((err = login_local_identify(s)) != ERR_OK) {
+		auth_log_trouble(s->auth, err);
+		return refuse(s, LOGIN_UNAVAILABLE);
+	}
+	return s->login->ncredentials != 0 ? accept_login(s) : refuse_local(s, s->login->reason);
+}
+
 int
 login_request(struct session *s, struct wire_in *body)
 {
@@ -482,10 +445,13 @@ login_request(struct session *s, struct wire_in *body)
 
 	if ((err = ipc_get_login(body, &m)) != ERR_OK)
 		return err;
+	/* A worker asks so on the local socket, and nowhere else. */
+	if ((m.mechanism == MECHANISM_LOCAL) != (s->listener == LISTENER_LOCAL))
+		return ERR_DENIED;
 	s->state = IPC_STATE_WAITING;
 	if (s->auth->stopping || !link_is_up(s->auth) || (s->login = calloc(1, sizeof(*s->login))) == NULL)
 		return refuse(s, LOGIN_UNAVAILABLE);
 	s->login->started_ms = io_now_ms();
 	s->login->mechanism = m.mechanism;
-	return begin(s, &m);
+	return m.mechanism == MECHANISM_LOCAL ? begin_local(s) : begin(s, &m);
 }

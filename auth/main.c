@@ -4,6 +4,7 @@
  * the first octet from a worker is read behind the sandbox, with nothing but the registry, the
  * children and the master's socket open.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +13,13 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "exhausted.h"
 #include "io.h"
 #include "log.h"
 #include "mem.h"
 #include "password.h"
 #include "profile.h"
+#include "rates.h"
 #include "remember.h"
 #include "service.h"
 #include "session.h"
@@ -28,7 +31,6 @@
 #define BUSY_MS 250		/* the longest that the loop waits for a lock */
 #define STOP_MS 5000		/* sessions that are under way when the master ends */
 #define SWEEP_MS 60000
-#define ROUND_MS 1000		/* the registry is looked at so often */
 #define WRITER_STOP_MS 500
 #define REAP_MS 100
 #define LOG_EVERY_MS 60000
@@ -74,8 +76,12 @@ static void
 start_hashers(struct auth *a, struct service *s, const struct sandbox *box)
 {
 	uint32_t parts;
+	char why[300];
+	int err = hashers_start(&a->hashers, s->conf.auth_hashers, box, &parts);
 
-	if (hashers_start(&a->hashers, s->conf.auth_hashers, box, &parts) != ERR_OK)
+	if (err == ERR_SYSTEM)
+		service_fail(s, EX_OSERR, "the hashing children can't be started: %s", exhausted_explain(why, sizeof(why), errno));
+	if (err != ERR_OK)
 		service_fail(s, EX_OSERR, "the hashing children can't be started in their sandbox: see smtpadm selftest sandbox");
 }
 
@@ -115,12 +121,15 @@ open_registry(struct auth *a, struct service *s, struct registry **own)
 
 /* Behind it no process and no thread is made any more. */
 static int
-start_writer(struct auth *a, struct registry *own)
+start_writer(struct auth *a, const struct service *s, struct registry *own)
 {
 	const struct rlimit none = { 0, 0 };
-	int err = writer_open(&a->writer, own);
+	char why[300];
 
-	return err == ERR_OK && setrlimit(RLIMIT_NPROC, &none) != 0 ? ERR_SYSTEM : err;
+	if (writer_open(&a->writer, own) != ERR_OK)
+		service_fail(s, EX_OSERR, "the thread that writes the registry can't be started: %s",
+		    exhausted_explain(why, sizeof(why), errno));
+	return setrlimit(RLIMIT_NPROC, &none) != 0 ? ERR_SYSTEM : ERR_OK;
 }
 
 static void
@@ -146,12 +155,13 @@ start(struct auth *a, struct service *s)
 	deadlines_init(&a->deadlines);
 	link_init(a);
 	if ((a->conf = calloc(1, sizeof(*a->conf))) == NULL || remember_open(&a->remember) != ERR_OK ||
+	    remember_open(&a->wrong) != ERR_OK || rates_open(&a->rates) != ERR_OK ||
 	    throttle_open(&a->networks) != ERR_OK || throttle_open(&a->pairs) != ERR_OK ||
 	    loop_open(&a->loop) != ERR_OK || hashers_watch(&a->hashers, &a->loop) != ERR_OK ||
 	    control_watch(a, SERVICE_CONTROL_FD) != ERR_OK)
 		service_fail(s, EX_OSERR, "postern-auth is out of memory or descriptors");
 	*a->conf = (struct auth_conf){ .conf = s->conf, .users = 1 };
-	if (sandbox_demote(&box, &parts) != ERR_OK || start_writer(a, own) != ERR_OK || sandbox_seal(&box, &parts) != ERR_OK)
+	if (sandbox_demote(&box, &parts) != ERR_OK || start_writer(a, s, own) != ERR_OK || sandbox_seal(&box, &parts) != ERR_OK)
 		service_fail(s, EX_OSERR, "postern-auth can't enter its sandbox: see smtpadm selftest sandbox");
 	io_close(&empty_fd);
 	io_close(&box.ruleset_fd);
@@ -167,8 +177,10 @@ serve(struct auth *a)
 
 	for (;;) {
 		uint64_t now = io_now_ms();
-		int wait = a->hashers.unreaped != 0 ? REAP_MS : ROUND_MS;
+		int wait = bans_wait(&a->bans, now);
 
+		if (a->hashers.unreaped != 0 && wait > REAP_MS)
+			wait = REAP_MS;
 		if (a->stopping) {
 			stop_at = stop_at != 0 ? stop_at : now + STOP_MS;
 			if (a->nsessions == 0 || now >= stop_at) {
@@ -191,6 +203,8 @@ serve(struct auth *a)
 		bans_check(a, io_now_ms());
 		if (now - swept >= SWEEP_MS) {
 			remember_sweep(a->remember, now);
+			remember_sweep(a->wrong, now);
+			rates_sweep(a->rates, now);
 			swept = now;
 		}
 	}

@@ -23,6 +23,8 @@ take_account(struct registry *r, enum statement s, struct registry_account *a)
 	a->senders = store_u64(r, s, 5);
 	a->credentials = store_u64(r, s, 6);
 	store_limits(r, s, 7, &a->limits);
+	a->contained_us = store_u64(r, s, 11);
+	store_text(r, s, 12, a->contained_reason, sizeof(a->contained_reason));
 }
 
 /* Takes the one row of a statement that was bound with result err. */
@@ -155,15 +157,17 @@ registry_set_limits(struct registry *r, uint64_t id, const struct registry_limit
 {
 	const enum statement s = STATEMENT_ACCOUNT_SET_LIMITS;
 	struct registry_account a;
-	char detail[96];
+	char detail[160];
 	int err;
 
-	snprintf(detail, sizeof(detail), "sessions=%llu recipients=%llu message_size=%llu", (unsigned long long)l->sessions,
-	    (unsigned long long)l->recipients, (unsigned long long)l->message_size);
+	snprintf(detail, sizeof(detail), "sessions=%llu recipients=%llu message_size=%llu messages_per_hour=%llu",
+	    (unsigned long long)l->sessions, (unsigned long long)l->recipients, (unsigned long long)l->message_size,
+	    (unsigned long long)l->messages_per_hour);
 	if ((err = store_begin_change(r)) != ERR_OK)
 		return err;
 	if ((err = registry_find_account_id(r, id, &a)) == ERR_OK &&
-	    (err = store_bind(r, s, "uuuuu", id, l->sessions, l->recipients, l->message_size, io_now_us())) == ERR_OK &&
+	    (err = store_bind(r, s, "uuuuuu", id, l->sessions, l->recipients, l->message_size, l->messages_per_hour,
+	    io_now_us())) == ERR_OK &&
 	    (err = store_run_change(r, s)) == ERR_OK)
 		err = store_add_history(r, "account.limit", &a, detail);
 	return store_end_change(r, err);
@@ -199,16 +203,34 @@ registry_set_disabled(struct registry *r, uint64_t id, bool disabled)
 	return store_end_change(r, err);
 }
 
-/* Whether the statement, bound with result err, has a row: ERR_OK or ERR_DENIED. */
-static int
-ask(struct registry *r, enum statement s, int err)
+int
+registry_contain_account(struct registry *r, uint64_t id, const char *reason)
 {
-	if (err != ERR_OK || (err = store_step(r, s)) < 0)
+	const enum statement s = STATEMENT_ACCOUNT_CONTAIN;
+	struct registry_account a;
+	int err;
+
+	if ((err = store_begin_change(r)) != ERR_OK)
 		return err;
-	if (err == 0)
-		return store_fail(r, ERR_DENIED, "not allowed");
-	store_end(r, s);
-	return ERR_OK;
+	if ((err = registry_find_account_id(r, id, &a)) == ERR_OK &&
+	    (err = store_bind(r, s, "uus", id, io_now_us(), reason)) == ERR_OK && (err = store_run_change(r, s)) == ERR_OK)
+		err = store_add_history(r, "account.contain", &a, reason);
+	return store_end_change(r, err);
+}
+
+int
+registry_restore_account(struct registry *r, uint64_t id)
+{
+	const enum statement s = STATEMENT_ACCOUNT_RESTORE;
+	struct registry_account a;
+	int err;
+
+	if ((err = store_begin_change(r)) != ERR_OK)
+		return err;
+	if ((err = registry_find_account_id(r, id, &a)) == ERR_OK && (err = store_bind(r, s, "uu", id, io_now_us())) == ERR_OK &&
+	    (err = store_run_change(r, s)) == ERR_OK)
+		err = store_add_history(r, "account.restore", &a, a.contained_reason);
+	return store_end_change(r, err);
 }
 
 int
@@ -274,6 +296,6 @@ registry_check_sender(struct registry *r, uint64_t account, const struct addr *a
 	int err = ERR_DENIED;
 
 	for (size_t i = 0; pattern_candidate(pattern, address, i) == ERR_OK && err == ERR_DENIED; i++)
-		err = ask(r, STATEMENT_SENDER_CHECK, store_bind(r, STATEMENT_SENDER_CHECK, "us", account, pattern));
+		err = store_ask(r, STATEMENT_SENDER_CHECK, store_bind(r, STATEMENT_SENDER_CHECK, "us", account, pattern));
 	return err;
 }

@@ -17,16 +17,20 @@
  */
 struct registry;
 
-#define REGISTRY_VERSION 2		/* of the schema */
+#define REGISTRY_VERSION 4		/* of the schema */
 #define REGISTRY_NAME_MAX 256		/* an account's or credential's name, with NUL */
 #define REGISTRY_HASH_MAX 512		/* a crypt(5) string, with NUL */
 #define REGISTRY_PATTERN_MAX 512	/* a sender pattern, with NUL */
 #define REGISTRY_CREDENTIALS_MAX 16	/* of one account: a login tries them all */
+#define REGISTRY_SCOPES_MAX 64		/* of one kind, of one credential */
+#define REGISTRY_USER_MAX 64		/* a user's name in this system, with NUL */
+#define REGISTRY_REASON_MAX 256		/* why an account is contained, with NUL */
 #define REGISTRY_BANS_MAX 1000
 
-/* An account's own limits; 0: what the configuration says. */
+/* An account's own limits; 0: what the configuration says. A credential's, which has no sessions of its own; 0: the account's. */
 struct registry_limits {
 	uint64_t	sessions, recipients, message_size;
+	uint64_t	messages_per_hour;	/* 0: any number */
 };
 
 struct registry_account {
@@ -36,9 +40,16 @@ struct registry_account {
 	uint64_t	created_us, changed_us;		/* microseconds since 1970 */
 	uint64_t	senders, credentials;		/* how many it has */
 	struct registry_limits limits;
+	uint64_t	contained_us;			/* since when; 0: it is not contained */
+	char		contained_reason[REGISTRY_REASON_MAX];
 };
 
-enum credential_kind { CREDENTIAL_MAIN, CREDENTIAL_APP };
+/* A local one has no password: it belongs to programs of a user of this system. */
+enum credential_kind { CREDENTIAL_MAIN, CREDENTIAL_APP, CREDENTIAL_LOCAL };
+
+/* What a credential may be narrowed to: senders of its account, recipients, networks of its clients. None of a kind: all. */
+enum scope_kind { SCOPE_SENDER, SCOPE_RECIPIENT, SCOPE_NETWORK };
+#define SCOPE_KINDS 3
 
 struct registry_credential {
 	uint64_t	id, account;
@@ -50,6 +61,18 @@ struct registry_credential {
 	uint64_t	expires_us;			/* 0: never */
 	uint64_t	used_us;			/* last login, to the hour; 0: none yet */
 	char		used_network[NETADDR_TEXT];	/* where it came from, "192.0.2.0/24" */
+	bool		canary;				/* nobody should know it: a login with it is an alarm */
+	char		local_user[REGISTRY_USER_MAX];	/* CREDENTIAL_LOCAL: the user's name and number; else "" and 0 */
+	uint64_t	local_uid;
+	struct registry_limits limits;
+	bool		scoped[SCOPE_KINDS];
+};
+
+/* What a running session is asked about at each command. */
+struct registry_login {
+	char		account_name[REGISTRY_NAME_MAX];	/* as it is now */
+	struct registry_limits limits, credential_limits;
+	bool		scoped[SCOPE_KINDS];
 };
 
 struct registry_sender {
@@ -63,6 +86,11 @@ struct registry_ban {
 	bool		allow;				/* never refused or throttled, instead of always refused */
 	uint64_t	created_us, until_us;		/* until 0: for ever */
 	char		reason[256];
+};
+
+struct registry_domain {
+	char		name[REGISTRY_NAME_MAX];	/* lower case */
+	uint64_t	created_us;
 };
 
 /*
@@ -103,6 +131,9 @@ int	registry_rename_account(struct registry *r, uint64_t id, const char *name);
 int	registry_set_limits(struct registry *r, uint64_t id, const struct registry_limits *limits);
 int	registry_remove_account(struct registry *r, uint64_t id);
 int	registry_set_disabled(struct registry *r, uint64_t id, bool disabled);
+/* Disables it, with a time and a reason that stay with it; and the opposite. */
+int	registry_contain_account(struct registry *r, uint64_t id, const char *reason);
+int	registry_restore_account(struct registry *r, uint64_t id);
 
 /* The credentials of an account, at most max; how many through n. */
 int	registry_list_credentials(struct registry *r, uint64_t account, struct registry_credential *c, size_t max, size_t *n);
@@ -119,9 +150,30 @@ int	registry_rehash_credential(struct registry *r, const struct registry_credent
 int	registry_note_use(struct registry *r, uint64_t credential, uint64_t time_us, const char *network);
 /* ERR_OK while this credential is there unchanged, has not expired, and its account is enabled; ERR_DENIED otherwise. */
 int	registry_check_login(struct registry *r, uint64_t account, uint64_t credential, uint64_t changed_us,
-	    struct registry_limits *limits);
-/* The same, for those who need no limits. */
+	    struct registry_login *login);
+/* The same, for those who need nothing more. */
 int	registry_check_credential(struct registry *r, uint64_t account, uint64_t credential, uint64_t changed_us);
+
+/* local.c: a credential for the programs of a user of this system. ERR_EXISTS also when the user has one, of whatever account. */
+int	registry_add_local(struct registry *r, uint64_t account, const char *name, const char *user, uint64_t uid, uint64_t expires_us);
+/*
+ * The account and credential that the programs of this user submit with, as good as a login: what registry_check_login() needs is in
+ * them. ERR_NOTFOUND: the user has none. ERR_DENIED: it has expired, or the account is disabled; both are filled in then, too.
+ */
+int	registry_find_local(struct registry *r, uint64_t uid, struct registry_account *a, struct registry_credential *c);
+
+/* scope.c: marks a credential that nobody should know; its limits. ERR_NOTFOUND. */
+int	registry_set_canary(struct registry *r, uint64_t account, const char *name, bool canary);
+int	registry_set_credential_limits(struct registry *r, uint64_t account, const char *name, const struct registry_limits *limits);
+/* Narrows a credential to one more pattern (as of senders) or network. ERR_SYNTAX, ERR_EXISTS, ERR_TOOBIG, ERR_NOTFOUND. */
+int	registry_add_scope(struct registry *r, uint64_t account, const char *name, enum scope_kind kind, const char *pattern);
+/* Takes all of a kind away. */
+int	registry_clear_scope(struct registry *r, uint64_t account, const char *name, enum scope_kind kind);
+int	registry_walk_scope(struct registry *r, uint64_t credential, enum scope_kind kind, int (*each)(const char *pattern, void *arg),
+	    void *arg);
+/* Whether a credential that is narrowed in this kind may use the address, or be used from there: ERR_OK, or ERR_DENIED. */
+int	registry_check_scope(struct registry *r, uint64_t credential, enum scope_kind kind, const struct addr *address);
+int	registry_check_network(struct registry *r, uint64_t credential, const struct netaddr *peer);
 
 /* ERR_SYNTAX for a pattern that is none, ERR_EXISTS, ERR_NOTFOUND. */
 int	registry_add_sender(struct registry *r, uint64_t account, const char *pattern);
@@ -136,6 +188,11 @@ int	registry_set_ban(struct registry *r, const struct registry_ban *b);
 int	registry_remove_ban(struct registry *r, const struct netmask *network);
 /* Those that are in force, in the order in which they were made. */
 int	registry_walk_bans(struct registry *r, int (*each)(const struct registry_ban *b, void *arg), void *arg);
+
+/* domain.c: ERR_EXISTS; ERR_NOTFOUND; in the order of their names. */
+int	registry_add_domain(struct registry *r, const char *name);
+int	registry_remove_domain(struct registry *r, const char *name);
+int	registry_walk_domains(struct registry *r, int (*each)(const struct registry_domain *d, void *arg), void *arg);
 
 /* A number that differs from the last one when another program has changed the registry in between. */
 int	registry_data_version(struct registry *r, uint64_t *version);

@@ -56,6 +56,49 @@ static const char *const migrations[REGISTRY_VERSION] = {
 	    " until_us INTEGER NOT NULL,"
 	    " reason TEXT NOT NULL) STRICT, WITHOUT ROWID;"
 	    "PRAGMA user_version = 2;",
+	/*
+	 * Credentials of local users, canaries, scopes; accounts that are contained. The table of credentials is made anew, since
+	 * its kinds are more; the sequence of its numbers goes on. A scope's kind is an enum scope_kind.
+	 */
+	[2] = "ALTER TABLE account ADD COLUMN max_messages_per_hour INTEGER NOT NULL DEFAULT 0;"
+	    "ALTER TABLE account ADD COLUMN contained_us INTEGER NOT NULL DEFAULT 0;"	/* 0: it is not */
+	    "ALTER TABLE account ADD COLUMN contained_reason TEXT NOT NULL DEFAULT '';"
+	    "CREATE TABLE new_credential ("
+	    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	    " account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,"
+	    " name TEXT NOT NULL COLLATE NOCASE,"
+	    " hash TEXT NOT NULL,"
+	    " changed_us INTEGER NOT NULL,"
+	    " kind INTEGER NOT NULL DEFAULT 0 CHECK (kind IN (0, 1, 2)),"		/* main, app, local */
+	    " expires_us INTEGER NOT NULL DEFAULT 0,"
+	    " device INTEGER NOT NULL DEFAULT 0 CHECK (device IN (0, 1)),"
+	    " used_us INTEGER NOT NULL DEFAULT 0,"
+	    " used_network TEXT NOT NULL DEFAULT '',"
+	    " canary INTEGER NOT NULL DEFAULT 0 CHECK (canary IN (0, 1)),"
+	    " local_user TEXT NOT NULL DEFAULT '',"
+	    " local_uid INTEGER NOT NULL DEFAULT 0,"
+	    " max_recipients INTEGER NOT NULL DEFAULT 0,"
+	    " max_message_size INTEGER NOT NULL DEFAULT 0,"
+	    " max_messages_per_hour INTEGER NOT NULL DEFAULT 0,"
+	    " UNIQUE (account, name)) STRICT;"
+	    "INSERT INTO new_credential (id, account, name, hash, changed_us, kind, expires_us, device, used_us, used_network)"
+	    " SELECT id, account, name, hash, changed_us, kind, expires_us, device, used_us, used_network FROM credential;"
+	    "DELETE FROM sqlite_sequence WHERE name = 'new_credential';"
+	    "INSERT INTO sqlite_sequence (name, seq) SELECT 'new_credential', seq FROM sqlite_sequence WHERE name = 'credential';"
+	    "DROP TABLE credential;"
+	    "ALTER TABLE new_credential RENAME TO credential;"
+	    "CREATE UNIQUE INDEX credential_local ON credential (local_uid) WHERE kind = 2;"
+	    "CREATE TABLE scope ("
+	    " credential INTEGER NOT NULL REFERENCES credential (id) ON DELETE CASCADE,"
+	    " kind INTEGER NOT NULL CHECK (kind IN (0, 1, 2)),"			/* sender, recipient, network */
+	    " pattern TEXT NOT NULL COLLATE NOCASE,"
+	    " PRIMARY KEY (credential, kind, pattern)) STRICT, WITHOUT ROWID;"
+	    "PRAGMA user_version = 3;",
+	/* What mail is sent from; nothing is judged by it. */
+	[3] = "CREATE TABLE domain ("
+	    " name TEXT NOT NULL COLLATE NOCASE PRIMARY KEY,"
+	    " created_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	    "PRAGMA user_version = 4;",
 };
 
 const char schema_connection[] =

@@ -6,6 +6,7 @@
 #include "session.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "err.h"
 #include "io.h"
@@ -102,7 +103,7 @@ session_begin(struct auth *a, const struct ipc_session *m, int fd)
 	*s = (struct session){
 		.auth = a, .conf = a->conf, .number = m->session, .peer = m->peer, .listener = m->listener,
 		.watch = { .fd = fd, .handle = handle, .owner = s }, .state = IPC_STATE_ANONYMOUS,
-		.deadline = { .owner = s },
+		.deadline = { .owner = s }, .began_us = io_now_us(),
 	};
 	if (loop_add(&a->loop, &s->watch, EPOLLIN) != ERR_OK) {
 		free(s);
@@ -129,6 +130,7 @@ session_end(struct session *s)
 	*find(a, s->number) = s->next;
 	a->nsessions--;
 	free(s->name);
+	free(s->credential_name);
 	free(s);
 }
 
@@ -138,14 +140,63 @@ session_answer(struct session *s, const struct wire_out *w, int fd)
 	return ipc_send(s->watch.fd, w, &fd, fd >= 0 ? 1 : 0, false);
 }
 
+/* The smaller one; 0 is none. */
+static uint64_t
+narrow(uint64_t limit, uint64_t other)
+{
+	return other != 0 && other < limit ? other : limit;
+}
+
 void
-session_set_limits(struct session *s, const struct registry_limits *own)
+session_set_limits(struct session *s, const struct registry_limits *own, const struct registry_limits *credential)
 {
 	const struct conf *c = &s->conf->conf;
 
 	s->limits.sessions = own->sessions != 0 ? own->sessions : c->limits_sessions_per_account;
-	s->limits.recipients = own->recipients != 0 ? own->recipients : c->limits_recipients;
+	s->limits.recipients = narrow(own->recipients != 0 ? own->recipients : c->limits_recipients, credential->recipients);
 	/* Workers know the configuration's: more than that nobody gets. */
-	s->limits.message_size = own->message_size != 0 && own->message_size < c->limits_message_size ? own->message_size :
-	    c->limits_message_size;
+	s->limits.message_size = narrow(narrow(c->limits_message_size, own->message_size), credential->message_size);
+	s->limits.messages_per_hour = own->messages_per_hour;
+	s->credential_messages_per_hour = credential->messages_per_hour;
+}
+
+/* The account's name is another one now. Who could not be told hears it at the next command: the old name stays till then. */
+static void
+rename_session(struct session *s, const char *name)
+{
+	char *before = s->name, *copy = strdup(name);
+
+	if (copy == NULL)
+		return;
+	s->name = copy;
+	if (link_put_name(s) != ERR_OK) {
+		s->name = before;
+		free(copy);
+		return;
+	}
+	log_event(LOG_LEVEL_INFO, s->number, "account.renamed", "account", before, "name", copy, NULL);
+	free(before);
+	control_tell_account(s->auth, s);
+}
+
+int
+session_check_login(struct session *s)
+{
+	struct registry *r = s->auth->registry;
+	struct registry_login login;
+	int err;
+
+	if ((err = registry_check_login(r, s->account, s->credential, s->changed_us, &login)) == ERR_OK &&
+	    login.scoped[SCOPE_NETWORK])
+		err = registry_check_network(r, s->credential, &s->peer);
+	if (err != ERR_OK) {
+		if (err != ERR_DENIED)
+			auth_log_trouble(s->auth, err);
+		return err;
+	}
+	session_set_limits(s, &login.limits, &login.credential_limits);
+	memcpy(s->scoped, login.scoped, sizeof(s->scoped));
+	if (strcmp(s->name, login.account_name) != 0)
+		rename_session(s, login.account_name);
+	return ERR_OK;
 }

@@ -23,6 +23,8 @@ struct transaction {
 	struct ipc_sender	 sender;
 	struct recipient	*first, **last;
 	uint64_t		 nrecipients;
+	uint64_t		 counted_ms;	/* when it was counted for the limits of an hour */
+	bool			 is_message;	/* its message was judged and allowed: it stays counted */
 };
 
 /* One client's session, known by its number; its worker asks over watch.fd. */
@@ -41,7 +43,12 @@ struct session {
 	/* after login */
 	uint64_t		 account, credential, changed_us;	/* account 0: none */
 	struct registry_limits	 limits;	/* in force at the last command */
+	uint64_t		 credential_messages_per_hour;	/* beside the account's in limits */
+	bool			 scoped[SCOPE_KINDS];	/* how its credential is narrowed, at the last command */
 	char			*name;		/* the account's */
+	char			*credential_name;	/* "": the main password */
+	enum mechanism		 mechanism;
+	uint64_t		 began_us, login_us;	/* microseconds since 1970 */
 	uint32_t		 wait_seconds;	/* of a login that was throttled last */
 	bool			 device;	/* logged in with an old device's credential */
 	uint32_t		 generation;	/* of the link that it was granted on */
@@ -65,8 +72,13 @@ int	login_request(struct session *s, struct wire_in *body);
 /* Forgets a login under way. */
 void	login_cancel(struct session *s);
 
-/* The limits in force: the account's own, where it has them. */
-void	session_set_limits(struct session *s, const struct registry_limits *own);
+/* The limits in force: the account's own, where it has them, and never more than the credential's. */
+void	session_set_limits(struct session *s, const struct registry_limits *own, const struct registry_limits *credential);
+/*
+ * Whether the login still holds, for a client at the session's address: ERR_OK with limits and scopes in the session as they are now,
+ * ERR_DENIED, or why the registry can't tell. An account that was renamed meanwhile is told to master and spool.
+ */
+int	session_check_login(struct session *s);
 
 /* verdict.c: what a user asks, by the rules of HOUSE: ERR_OK, or why the session must end. */
 int	verdict_sender(struct session *s, struct wire_in *body);
@@ -100,5 +112,7 @@ int	link_put_sender(struct session *s);
 int	link_put_recipient(struct session *s, const struct ipc_recipient *m);
 /* Best effort: a spool that has it still holds an approved envelope that nobody opens. */
 void	link_drop(struct session *s);
+/* The account's new name; a spool that has no room for it now hears it with the next message. */
+int	link_put_name(struct session *s);
 
 #endif

@@ -10,15 +10,15 @@ int
 status_request(struct session *s, struct wire_in *body)
 {
 	struct ipc_status_answer m = { .ok = false };
-	struct registry_limits limits;
 	uint8_t data[IPC_TEXT_MAX + 128];
 	struct wire_out w;
 	int err;
 
 	if ((err = ipc_get_empty(body)) != ERR_OK)
 		return err;
-	if (registry_check_login(s->auth->registry, s->account, s->credential, s->changed_us, &limits) == ERR_OK) {
-		session_set_limits(s, &limits);
+	err = session_check_login(s);
+	m.login_void = err == ERR_DENIED;
+	if (err == ERR_OK) {
 		m.ok = true;
 		snprintf(m.name, sizeof(m.name), "%s", s->name);
 		m.sessions = counters_count(&s->auth->counters, s->account);

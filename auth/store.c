@@ -114,6 +114,17 @@ store_step(struct registry *r, enum statement s)
 	return err;
 }
 
+int
+store_ask(struct registry *r, enum statement s, int err)
+{
+	if (err != ERR_OK || (err = store_step(r, s)) < 0)
+		return err;
+	if (err == 0)
+		return store_fail(r, ERR_DENIED, "not allowed");
+	store_end(r, s);
+	return ERR_OK;
+}
+
 void
 store_end(struct registry *r, enum statement s)
 {
@@ -141,6 +152,7 @@ store_limits(struct registry *r, enum statement s, int column, struct registry_l
 	l->sessions = store_u64(r, s, column);
 	l->recipients = store_u64(r, s, column + 1);
 	l->message_size = store_u64(r, s, column + 2);
+	l->messages_per_hour = store_u64(r, s, column + 3);
 }
 
 void

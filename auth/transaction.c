@@ -6,16 +6,52 @@
 #include <string.h>
 
 #include "err.h"
+#include "io.h"
+#include "rates.h"
 #include "session.h"
 #include "str.h"
+
+/*
+ * Counts it for the limits of an hour, at its beginning, so that sessions beside each other do not pass them together; without a limit,
+ * too, since one that is set now looks back.
+ */
+static int
+count(struct session *s, struct transaction *t)
+{
+	struct rates *r = s->auth->rates;
+	uint64_t now = io_now_ms();
+	int err;
+
+	if ((err = rates_take(r, RATE_OF_ACCOUNT, s->account, now)) != ERR_OK)
+		return err;
+	if ((err = rates_take(r, RATE_OF_CREDENTIAL, s->credential, now)) != ERR_OK)
+		rates_give_back(r, RATE_OF_ACCOUNT, s->account, now, now);
+	else
+		t->counted_ms = now;
+	return err;
+}
+
+/* No message came of it. Without the check of header addresses nobody says whether one did: then recipients count as one. */
+static void
+uncount(struct session *s, const struct transaction *t)
+{
+	uint64_t now = io_now_ms();
+
+	if (t->is_message || (s->conf->conf.senders_check_header == 0 && t->nrecipients != 0))
+		return;
+	rates_give_back(s->auth->rates, RATE_OF_ACCOUNT, s->account, t->counted_ms, now);
+	rates_give_back(s->auth->rates, RATE_OF_CREDENTIAL, s->credential, t->counted_ms, now);
+}
 
 int
 transaction_begin(struct session *s, const struct ipc_sender *sender)
 {
 	struct transaction *t = calloc(1, sizeof(*t));
 
-	if (t == NULL)
+	if (t == NULL || count(s, t) != ERR_OK) {
+		free(t);
 		return ERR_NOMEM;
+	}
 	t->sender = *sender;
 	t->last = &t->first;
 	s->transaction = t;
@@ -32,6 +68,7 @@ transaction_end(struct session *s)
 
 	if (t == NULL)
 		return;
+	uncount(s, t);
 	for (struct recipient *r = t->first; r != NULL; r = next) {
 		next = r->next;
 		free(r);

@@ -6,6 +6,7 @@
 #include "err.h"
 #include "io.h"
 #include "log.h"
+#include "rates.h"
 #include "session.h"
 
 #define GRANTS_MAX 8	/* sockets of one session to one spool; a worker asks again only after a fault */
@@ -13,7 +14,9 @@
 static int
 answer_sender(struct session *s, enum sender_verdict verdict)
 {
-	struct ipc_sender_answer m = { .verdict = verdict, .t = verdict == SENDER_OK ? s->t : 0 };
+	struct ipc_sender_answer m = { .verdict = verdict, .t = verdict == SENDER_OK ? s->t : 0,
+	    .wait_seconds = verdict == SENDER_THROTTLED ? s->wait_seconds : 0,
+	    .message_size = verdict == SENDER_OK || verdict == SENDER_TOO_BIG ? s->limits.message_size : 0 };
 	uint8_t data[64];
 	struct wire_out w;
 
@@ -34,18 +37,32 @@ answer_recipient(struct session *s, enum recipient_verdict verdict)
 	return session_answer(s, &w, -1);
 }
 
-/* Whether the login still holds: ERR_OK, ERR_DENIED, or the registry can't tell. */
+/* Whether account and credential both permit the address as a sender: ERR_OK, ERR_DENIED, or the registry can't tell. */
 static int
-check_login(struct session *s)
+check_sender(struct session *s, const struct addr *address)
 {
-	struct registry_limits limits;
-	int err = registry_check_login(s->auth->registry, s->account, s->credential, s->changed_us, &limits);
+	struct registry *r = s->auth->registry;
+	int err = registry_check_sender(r, s->account, address);
 
-	if (err == ERR_OK)
-		session_set_limits(s, &limits);
-	else if (err != ERR_DENIED)
+	if (err == ERR_OK && s->scoped[SCOPE_SENDER])
+		err = registry_check_scope(r, s->credential, SCOPE_SENDER, address);
+	if (err != ERR_OK && err != ERR_DENIED)
 		auth_log_trouble(s->auth, err);
 	return err;
+}
+
+/* Whether one more message is within the limits of an hour; else s->wait_seconds says how long it is not. */
+static bool
+is_within_rate(struct session *s)
+{
+	uint64_t now = io_now_ms(), wait = 0, more = 0;
+
+	if (s->limits.messages_per_hour != 0)
+		wait = rates_wait(s->auth->rates, RATE_OF_ACCOUNT, s->account, s->limits.messages_per_hour, now);
+	if (s->credential_messages_per_hour != 0)
+		more = rates_wait(s->auth->rates, RATE_OF_CREDENTIAL, s->credential, s->credential_messages_per_hour, now);
+	s->wait_seconds = (uint32_t)(((more > wait ? more : wait) + 999) / 1000);
+	return s->wait_seconds == 0;
 }
 
 static enum sender_verdict
@@ -56,16 +73,14 @@ judge_sender(struct session *s, const struct ipc_sender *m)
 
 	if (a->stopping || !link_is_up(a))
 		return SENDER_UNAVAILABLE;
-	if ((err = check_login(s)) != ERR_OK)
+	if ((err = session_check_login(s)) != ERR_OK)
 		return err == ERR_DENIED ? SENDER_LOGIN_VOID : SENDER_UNAVAILABLE;
-	if ((err = registry_check_sender(a->registry, s->account, &m->address)) == ERR_DENIED)
-		return SENDER_NOT_ALLOWED;
-	if (err != ERR_OK) {
-		auth_log_trouble(a, err);
-		return SENDER_UNAVAILABLE;
-	}
+	if ((err = check_sender(s, &m->address)) != ERR_OK)
+		return err == ERR_DENIED ? SENDER_NOT_ALLOWED : SENDER_UNAVAILABLE;
 	if (m->size > s->limits.message_size)
 		return SENDER_TOO_BIG;
+	if (!is_within_rate(s))
+		return SENDER_THROTTLED;
 	return a->link.has_storage ? SENDER_OK : SENDER_NO_STORAGE;
 }
 
@@ -85,9 +100,10 @@ verdict_sender(struct session *s, struct wire_in *body)
 	/* The old one ends here, whatever becomes of the new one; to the spool a new envelope says so by itself. */
 	transaction_end(s);
 	verdict = judge_sender(s, &m);
-	if (verdict == SENDER_NOT_ALLOWED || verdict == SENDER_LOGIN_VOID)
+	if (verdict == SENDER_NOT_ALLOWED || verdict == SENDER_LOGIN_VOID || verdict == SENDER_THROTTLED)
 		log_event(LOG_LEVEL_INFO, s->number, "sender.refused", "account", s->name, "sender", m.address.text, "reason",
-		    verdict == SENDER_LOGIN_VOID ? "login_void" : "not_allowed", NULL);
+		    verdict == SENDER_LOGIN_VOID ? "login_void" : verdict == SENDER_THROTTLED ? "too_many_messages" : "not_allowed",
+		    NULL);
 	if (verdict != SENDER_OK) {
 		if (had_one)
 			link_drop(s);
@@ -108,8 +124,15 @@ judge_recipient(struct session *s, const struct ipc_recipient *m)
 
 	if (!link_is_up(s->auth))
 		return RECIPIENT_UNAVAILABLE;
-	if ((err = check_login(s)) != ERR_OK)
+	if ((err = session_check_login(s)) != ERR_OK)
 		return err == ERR_DENIED ? RECIPIENT_LOGIN_VOID : RECIPIENT_UNAVAILABLE;
+	if (s->scoped[SCOPE_RECIPIENT] &&
+	    (err = registry_check_scope(s->auth->registry, s->credential, SCOPE_RECIPIENT, &m->address)) != ERR_OK) {
+		if (err == ERR_DENIED)
+			return RECIPIENT_DENIED;
+		auth_log_trouble(s->auth, err);
+		return RECIPIENT_UNAVAILABLE;
+	}
 	if (transaction_has(t, &m->address))
 		return RECIPIENT_OK;
 	if (t->nrecipients >= s->limits.recipients)
@@ -125,6 +148,7 @@ judge_recipient(struct session *s, const struct ipc_recipient *m)
 int
 verdict_recipient(struct session *s, struct wire_in *body)
 {
+	enum recipient_verdict verdict;
 	struct ipc_recipient m;
 	int err;
 
@@ -132,7 +156,10 @@ verdict_recipient(struct session *s, struct wire_in *body)
 		return err;
 	if (m.address.is_utf8 && !s->transaction->sender.smtputf8)
 		return ERR_SYNTAX;
-	return answer_recipient(s, judge_recipient(s, &m));
+	if ((verdict = judge_recipient(s, &m)) == RECIPIENT_DENIED)
+		log_event(LOG_LEVEL_INFO, s->number, "recipient.refused", "account", s->name, "recipient", m.address.text, "reason",
+		    "credential", NULL);
+	return answer_recipient(s, verdict);
 }
 
 int
@@ -160,7 +187,7 @@ introduce(struct session *s, int *fd)
 	bool was_known = link_is_known(s);
 	int err = link_grant(s, fd);
 
-	if (err != ERR_OK || was_known || s->transaction == NULL || check_login(s) != ERR_OK)
+	if (err != ERR_OK || was_known || s->transaction == NULL || session_check_login(s) != ERR_OK)
 		return err;
 	err = link_put_sender(s);
 	for (const struct recipient *r = s->transaction->first; r != NULL && err == ERR_OK; r = r->next) {
@@ -201,14 +228,15 @@ verdict_from(struct auth *a, const struct ipc_from *m)
 	struct session *s = session_find(a, m->session);
 	int err = ERR_OK;
 
-	if (s == NULL || s->account == 0 || check_login(s) == ERR_DENIED)
+	if (s == NULL || s->account == 0 || session_check_login(s) == ERR_DENIED)
 		return HEADER_LOGIN_VOID;
 	for (size_t i = 0; i < m->n && err == ERR_OK; i++)
-		err = registry_check_sender(a->registry, s->account, &m->addresses[i]);
-	if (err == ERR_DENIED)
+		err = check_sender(s, &m->addresses[i]);
+	/* Where the header is not checked the message is taken all the same, and left unsigned. */
+	if (err == ERR_DENIED && (m->t == 0 || s->conf->conf.senders_check_header != 0))
 		log_event(LOG_LEVEL_INFO, s->number, "sender.refused", "account", s->name, "sender",
-		    m->addresses[0].text, "reason", "header_from", NULL);
-	else if (err != ERR_OK)
-		auth_log_trouble(a, err);
+		    m->addresses[0].text, "reason", m->t == 0 ? "etrn" : "header_from", NULL);
+	if (err == ERR_OK && s->transaction != NULL && s->t == m->t)
+		s->transaction->is_message = true;
 	return err == ERR_OK ? HEADER_ALLOWED : HEADER_NOT_ALLOWED;
 }

@@ -5,6 +5,7 @@
  */
 #include "writer.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -112,6 +113,7 @@ writer_open(struct writer **writer, struct registry *r)
 {
 	struct writer *w = calloc(1, sizeof(*w));
 	pthread_t thread;
+	int error = ENOMEM;
 
 	if (w == NULL)
 		return ERR_NOMEM;
@@ -121,8 +123,9 @@ writer_open(struct writer **writer, struct registry *r)
 	mallopt(M_ARENA_MAX, 1);
 	if (pthread_mutex_init(&w->mutex, NULL) != 0 || pthread_cond_init(&w->arrived, NULL) != 0 ||
 	    pthread_cond_init(&w->is_running, NULL) != 0 ||
-	    pthread_create(&thread, NULL, run, w) != 0) {
+	    (error = pthread_create(&thread, NULL, run, w)) != 0) {
 		free(w);
+		errno = error;
 		return ERR_SYSTEM;
 	}
 	pthread_detach(thread);

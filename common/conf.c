@@ -18,7 +18,6 @@ static const char *const reply_words[] = { "default", "rfc", NULL };
 static const char *const level_words[] = { "alarm", "error", "warning", "info", "debug", NULL };
 static const char *const format_words[] = { "logfmt", "json", NULL };
 static const char *const target_words[] = { "stderr", "syslog", NULL };
-static const char *const kind_words[] = { "submission", "submissions", "plain", NULL };
 
 #define FIELD(f) offsetof(struct conf, f), sizeof(((struct conf *)0)->f)
 #define K 1024ULL
@@ -64,6 +63,8 @@ static const struct conf_setting settings[] = {
 	    "Whether the From field of a message must be an address that the account may use." },
 	{ "received.client", CONF_BOOL, FIELD(received_client), "off", 0, 0, bool_words,
 	    "Whether the Received field of a message shows the client's address to its recipients." },
+	{ "local.submit", CONF_BOOL, FIELD(local_submit), "on", 0, 0, bool_words,
+	    "Whether programs of this machine may submit over the local socket, as the account of their user." },
 	{ "auth.hashers", CONF_NUMBER, FIELD(auth_hashers), "2", 1, 64, NULL,
 	    "Processes that check passwords." },
 	{ "auth.failure_delay", CONF_DURATION, FIELD(auth_failure_delay), "1s", SECOND / 10, 60 * SECOND, NULL,
@@ -82,6 +83,28 @@ static const struct conf_setting settings[] = {
 	    "Whether certificates are put in force by themselves when their files change." },
 	{ "tls.watch_interval", CONF_DURATION, FIELD(tls_watch_interval), "1m", SECOND / 10, DAY, NULL,
 	    "How often the files of certificates and keys are looked at." },
+	{ "delivery.retry", CONF_SCHEDULE, FIELD(delivery_retry), "1m 5m 15m 30m 1h 2h 4h", 0, 0, NULL,
+	    "Times to wait before a delivery is tried again, one after the other; the last one holds from then on." },
+	{ "delivery.expire", CONF_DURATION, FIELD(delivery_expire), "5d", SECOND, 30 * DAY, NULL,
+	    "Age at which a message that could not be delivered is returned to its sender." },
+	{ "delivery.warn_after", CONF_DURATION, FIELD(delivery_warn_after), "4h", 0, 30 * DAY, NULL,
+	    "Age at which the sender is told that a message still waits; 0: never." },
+	{ "delivery.sessions", CONF_NUMBER, FIELD(delivery_sessions), "50", 1, 1000, NULL,
+	    "Sessions with next hops at the same time." },
+	{ "delivery.sessions_per_destination", CONF_NUMBER, FIELD(delivery_sessions_per_destination), "10", 1, 1000, NULL,
+	    "Sessions with one next hop at the same time, where its route does not say otherwise." },
+	{ "delivery.connect_timeout", CONF_DURATION, FIELD(delivery_connect_timeout), "30s", SECOND / 10, 600 * SECOND, NULL,
+	    "Time that a next hop has to take a connection." },
+	{ "delivery.timeout", CONF_DURATION, FIELD(delivery_timeout), "10m", SECOND / 10, 3600 * SECOND, NULL,
+	    "The longest that a next hop is waited for, which is after the end of a message; other replies have less (RFC 5321)." },
+	{ "delivery.postmaster", CONF_ADDRESS, FIELD(delivery_postmaster), "", 0, 0, NULL,
+	    "Address that gets a copy of every report of a failed delivery; empty for none." },
+	{ "dns.servers", CONF_SERVERS, FIELD(dns_servers), "", 0, 0, NULL,
+	    "Addresses of the name servers to ask, each with @PORT where it is not 53; empty for those of /etc/resolv.conf." },
+	{ "dns.dnssec", CONF_BOOL, FIELD(dns_dnssec), "on", 0, 0, bool_words,
+	    "Whether signed answers are validated, where the key of the DNS root is installed." },
+	{ "trace.keep", CONF_DURATION, FIELD(trace_keep), "30d", DAY, 3650 * DAY, NULL,
+	    "How long the trace of messages is kept." },
 	{ "sandbox.require", CONF_BOOL, FIELD(sandbox_require), "on", 0, 0, bool_words,
 	    "Whether a part of the sandbox that the kernel lacks is an error when started by root." },
 	{ "log.level", CONF_WORD, FIELD(log_level), "info", 0, 0, level_words,
@@ -102,8 +125,6 @@ struct parse {
 	unsigned		 line;
 	bool			 failed, cut;
 	bool			 seen[NSETTINGS];
-	bool			 listener_has_kind[CONF_LISTENERS_MAX], listener_has_address[CONF_LISTENERS_MAX];
-	unsigned		 listener_line[CONF_LISTENERS_MAX];
 };
 
 const struct conf_setting *
@@ -122,30 +143,6 @@ conf_find(const char *name)
 	return NULL;
 }
 
-const char *
-conf_nearest(const char *name)
-{
-	const char *names[NSETTINGS];
-	const char *dot = strrchr(name, '.');
-
-	for (size_t i = 0; i < NSETTINGS; i++)
-		names[i] = settings[i].name;
-	/* The right word in the wrong section is nearer than any misspelling. */
-	for (size_t i = 0; i < NSETTINGS; i++) {
-		const char *other = strrchr(names[i], '.');
-
-		if (strcmp(dot != NULL ? dot + 1 : name, other != NULL ? other + 1 : names[i]) == 0)
-			return names[i];
-	}
-	return str_nearest(name, names, NSETTINGS);
-}
-
-const char *
-conf_listener_kind(enum listener_kind kind)
-{
-	return kind_words[kind];
-}
-
 static int
 parse_word(const char *const *words, const char *word, uint8_t *value)
 {
@@ -156,17 +153,6 @@ parse_word(const char *const *words, const char *word, uint8_t *value)
 		}
 	}
 	return ERR_NOTFOUND;
-}
-
-int
-conf_parse_listener_kind(const char *word, enum listener_kind *kind)
-{
-	uint8_t value;
-
-	if (parse_word(kind_words, word, &value) != ERR_OK)
-		return ERR_NOTFOUND;
-	*kind = (enum listener_kind)value;
-	return ERR_OK;
 }
 
 static int
@@ -213,6 +199,12 @@ set_value(struct conf *c, const struct conf_setting *s, const char *value)
 		if (value[0] == '[' || !addr_is_domain(value, strlen(value), false))
 			return ERR_SYNTAX;
 		return str_copy(field, s->size, value, strlen(value));
+	case CONF_SCHEDULE:
+		return conf_is_schedule(value) ? str_copy(field, s->size, value, strlen(value)) : ERR_SYNTAX;
+	case CONF_SERVERS:
+		return conf_is_servers(value) ? str_copy(field, s->size, value, strlen(value)) : ERR_SYNTAX;
+	case CONF_ADDRESS:
+		return conf_is_address(value) ? str_copy(field, s->size, value, strlen(value)) : ERR_SYNTAX;
 	case CONF_TEXT:
 		return str_copy(field, s->size, value, strlen(value));
 	case CONF_NUMBER:
@@ -235,6 +227,9 @@ conf_put_value(char *to, const struct conf *c, const struct conf_setting *s)
 	switch (s->type) {
 	case CONF_HOSTNAME:
 	case CONF_TEXT:
+	case CONF_SCHEDULE:
+	case CONF_SERVERS:
+	case CONF_ADDRESS:
 		snprintf(to, 1024, "%s", (const char *)field);
 		break;
 	case CONF_NUMBER:
@@ -284,6 +279,12 @@ expected(char *to, size_t size, const struct conf_setting *s)
 		return "a host name such as mail.example.org";
 	case CONF_TEXT:
 		return "a shorter text";
+	case CONF_SCHEDULE:
+		return "times from 100ms to 7d divided by blanks, such as 1m 5m 30m 2h";
+	case CONF_SERVERS:
+		return "up to 3 addresses divided by blanks, such as 192.0.2.53 ::1@5353, or nothing";
+	case CONF_ADDRESS:
+		return "an address such as postmaster@example.org, or nothing";
 	case CONF_BOOL:
 		return "on or off";
 	case CONF_WORD:
@@ -310,88 +311,15 @@ expected(char *to, size_t size, const struct conf_setting *s)
 }
 
 static int
-find_listener(struct parse *p, const char *name, size_t *index)
-{
-	struct conf *c = p->c;
-
-	for (size_t i = 0; i < c->nlisteners; i++) {
-		if (strcmp(c->listeners[i].name, name) == 0) {
-			*index = i;
-			return ERR_OK;
-		}
-	}
-	if (c->nlisteners == CONF_LISTENERS_MAX ||
-	    str_copy(c->listeners[c->nlisteners].name, sizeof(c->listeners[0].name), name, strlen(name)) != ERR_OK)
-		return ERR_TOOBIG;
-	p->listener_line[c->nlisteners] = p->line;
-	*index = c->nlisteners++;
-	return ERR_OK;
-}
-
-static int
-set_networks(struct parse *p, struct conf_listener *l, const char *value)
-{
-	while (*value != 0) {
-		size_t n = strcspn(value, " \t,");
-		char word[64];
-
-		if (n != 0) {
-			if (l->nnetworks == CONF_NETWORKS_MAX)
-				return fail(p, "a listener takes at most %d networks", CONF_NETWORKS_MAX);
-			if (str_copy(word, sizeof(word), value, n) != ERR_OK ||
-			    netmask_parse(&l->networks[l->nnetworks], word) != ERR_OK)
-				return fail(p, "'%.*s' is not a network such as 192.168.1.0/24", (int)n, value);
-			l->nnetworks++;
-		}
-		value += n + (value[n] != 0);
-	}
-	return 1;
-}
-
-static int
-set_listener(struct parse *p, const char *name, const char *key, const char *value)
-{
-	struct conf_listener *l;
-	size_t i;
-
-	if (find_listener(p, name, &i) != ERR_OK)
-		return fail(p, "too many listeners, or the name '%s' is too long", name);
-	l = &p->c->listeners[i];
-	if (strcmp(key, "kind") == 0) {
-		if (p->listener_has_kind[i])
-			return fail(p, "kind of listener '%s' is set twice", name);
-		p->listener_has_kind[i] = true;
-		if (conf_parse_listener_kind(value, &l->kind) != ERR_OK)
-			return fail(p, "kind '%s' of listener '%s' is unknown: use submission, submissions or plain", value, name);
-		return 1;
-	}
-	if (strcmp(key, "address") == 0) {
-		if (p->listener_has_address[i])
-			return fail(p, "address of listener '%s' is set twice: give each address a section of its own", name);
-		p->listener_has_address[i] = true;
-		if (netaddr_parse(&l->address, value) != ERR_OK || l->address.port == 0)
-			return fail(p, "address '%s' of listener '%s' is not ADDRESS:PORT, such as 0.0.0.0:587 or [::]:587", value, name);
-		return 1;
-	}
-	if (strcmp(key, "networks") == 0)
-		return set_networks(p, l, value);
-	return fail(p, "unknown key '%s' in [listener %s]: the keys are kind, address and networks", key, name);
-}
-
-static int
 set_plain(struct parse *p, const char *section, const char *key, const char *value)
 {
 	const struct conf_setting *s;
-	char name[128], hint[256];
-	const char *nearest;
+	char name[128], hint[400];
 
 	if (str_fmt(name, sizeof(name), "%s%s%s", section, section[0] != 0 ? "." : "", key) != ERR_OK)
 		return fail(p, "unknown setting");
-	if ((s = conf_find(name)) == NULL) {
-		nearest = conf_nearest(name);
-		return fail(p, "unknown setting '%s'%s%s%s", name, nearest != NULL ? ", did you mean '" : "",
-		    nearest != NULL ? nearest : "", nearest != NULL ? "'?" : "");
-	}
+	if ((s = conf_find(name)) == NULL)
+		return fail(p, "%s", conf_explain_unknown(hint, sizeof(hint), section, key));
 	if (p->seen[s - settings])
 		return fail(p, "'%s' is set twice: remove one of the lines", name);
 	p->seen[s - settings] = true;
@@ -400,24 +328,35 @@ set_plain(struct parse *p, const char *section, const char *key, const char *val
 	return 1;
 }
 
-static int
-set_certificate(struct parse *p, const char *name, const char *key, const char *value)
+/* What stands in "[word NAME]" behind the word, or NULL. */
+static const char *
+named(const char *section, const char *word)
 {
-	struct conf_error error;
+	size_t n = strlen(word);
 
-	return conf_set_certificate(p->c, name, key, value, &error) == ERR_OK ? 1 : fail(p, "%s", error.text);
+	if (strncmp(section, word, n) != 0 || section[n] != ' ')
+		return NULL;
+	section += n + strspn(section + n, " ");
+	return section[0] != 0 ? section : NULL;
 }
 
 static int
 handle(void *user, const char *section, const char *key, const char *value)
 {
 	struct parse *p = user;
+	struct conf_error error;
+	const char *name;
+	int err;
 
-	if (strncmp(section, "listener ", 9) == 0 && section[9] != 0)
-		return set_listener(p, section + 9 + strspn(section + 9, " "), key, value);
-	if (strncmp(section, "certificate ", 12) == 0 && section[12] != 0)
-		return set_certificate(p, section + 12 + strspn(section + 12, " "), key, value);
-	return set_plain(p, section, key, value);
+	if ((name = named(section, "listener")) != NULL)
+		err = conf_set_listener(p->c, name, key, value, p->line, &error);
+	else if ((name = named(section, "certificate")) != NULL)
+		err = conf_set_certificate(p->c, name, key, value, &error);
+	else if ((name = named(section, "route")) != NULL)
+		err = conf_set_route(p->c, name, key, value, p->line, &error);
+	else
+		return set_plain(p, section, key, value);
+	return err == ERR_OK ? 1 : fail(p, "%s", error.text);
 }
 
 /* Gives inih a line: counted, without leading blanks (an indented key is no continuation), and whole. */
@@ -451,28 +390,6 @@ read_line(char *to, int size, void *stream)
 	return to;
 }
 
-static void
-check_listeners(struct parse *p)
-{
-	struct conf *c = p->c;
-
-	for (size_t i = 0; i < c->nlisteners && !p->failed; i++) {
-		struct conf_listener *l = &c->listeners[i];
-
-		p->line = p->listener_line[i];
-		if (!p->listener_has_kind[i] && conf_parse_listener_kind(l->name, &l->kind) != ERR_OK)
-			fail(p, "listener '%s' has no kind: add 'kind = submission', submissions or plain", l->name);
-		else if (!p->listener_has_address[i])
-			fail(p, "listener '%s' has no address: add one such as 'address = 0.0.0.0:587'", l->name);
-		else if (l->kind == LISTENER_PLAIN && !netaddr_is_loopback(&l->address) && l->nnetworks == 0)
-			fail(p, "listener '%s' has no TLS, so passwords would cross the network in the clear: use a loopback "
-			    "address, or name the local networks with 'networks = 192.168.1.0/24'", l->name);
-		for (size_t j = 0; j < i && !p->failed; j++)
-			if (netaddr_is_equal(&l->address, &c->listeners[j].address))
-				fail(p, "listeners '%s' and '%s' have the same address", c->listeners[j].name, l->name);
-	}
-}
-
 int
 conf_parse(struct conf *c, const char *text, size_t len, struct conf_error *error)
 {
@@ -489,7 +406,8 @@ conf_parse(struct conf *c, const char *text, size_t len, struct conf_error *erro
 		p.line = line > 0 ? (unsigned)line : 0;
 		fail(&p, "this line is neither '[section]', 'key = value' nor a comment that starts with #");
 	}
-	check_listeners(&p);
+	if (!p.failed)
+		p.failed = conf_complete_listeners(c, error) != ERR_OK || conf_complete_routes(c, error) != ERR_OK;
 	conf_complete_certificates(c);
 	return p.failed ? ERR_SYNTAX : ERR_OK;
 }

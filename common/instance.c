@@ -17,13 +17,14 @@
 #include "str.h"
 
 static int
-fill(struct instance *in, const char *conf, const char *registry, const char *spool, const char *tls, const char *run)
+fill(struct instance *in, const char *conf, const char *registry, const char *spool, const char *tls, const char *dkim, const char *run)
 {
 	bool ok = str_fmt(in->conf_file, PATH_MAX, "%s%s/postern.conf", in->root, conf) == ERR_OK &&
 	    str_fmt(in->registry_dir, PATH_MAX, "%s%s", in->root, registry) == ERR_OK &&
 	    str_fmt(in->registry_file, PATH_MAX, "%s%s/registry.db", in->root, registry) == ERR_OK &&
 	    str_fmt(in->spool_dir, PATH_MAX, "%s%s", in->root, spool) == ERR_OK &&
 	    str_fmt(in->tls_dir, PATH_MAX, "%s%s", in->root, tls) == ERR_OK &&
+	    str_fmt(in->dkim_dir, PATH_MAX, "%s%s", in->root, dkim) == ERR_OK &&
 	    str_fmt(in->run_dir, PATH_MAX, "%s%s", in->root, run) == ERR_OK &&
 	    str_fmt(in->empty_dir, PATH_MAX, "%s%s/empty", in->root, run) == ERR_OK;
 
@@ -37,7 +38,8 @@ instance_open(struct instance *in, const char *root)
 
 	*in = (struct instance){ .root = "" };
 	if (root == NULL || root[0] == 0)
-		return fill(in, "/etc/postern", "/var/lib/postern", "/var/spool/postern", "/etc/postern/tls", "/run/postern");
+		return fill(in, "/etc/postern", "/var/lib/postern", "/var/spool/postern", "/etc/postern/tls", "/etc/postern/dkim",
+		    "/run/postern");
 	if (root[0] == '/') {
 		if (str_fmt(in->root, PATH_MAX, "%s", root) != ERR_OK)
 			return ERR_TOOBIG;
@@ -47,7 +49,7 @@ instance_open(struct instance *in, const char *root)
 		if (str_fmt(in->root, PATH_MAX, "%s/%s", folder, root) != ERR_OK)
 			return ERR_TOOBIG;
 	}
-	return fill(in, "", "/registry", "/spool", "/tls", "/run");
+	return fill(in, "", "/registry", "/spool", "/tls", "/dkim", "/run");
 }
 
 int
@@ -69,20 +71,22 @@ instance_spool(const struct instance *in, const struct conf *c, char path[PATH_M
 void
 instance_ids(const struct instance *in, const struct conf *c, struct instance_ids *ids)
 {
-	static const char *const names[] = { "postern-smtp", "postern-auth", "postern-keys", "postern" };
-	uid_t *const uids[] = { &ids->smtp_uid, &ids->auth_uid, &ids->keys_uid, &ids->spool_uid };
-	gid_t *const gids[] = { &ids->smtp_gid, &ids->auth_gid, &ids->keys_gid, &ids->spool_gid };
+	static const char *const names[] = { "postern-smtp", "postern-auth", "postern-keys", "postern", "postern-relay" };
+	uid_t *const uids[] = { &ids->smtp_uid, &ids->auth_uid, &ids->keys_uid, &ids->spool_uid, &ids->relay_uid };
+	gid_t *const gids[] = { &ids->smtp_gid, &ids->auth_gid, &ids->keys_gid, &ids->spool_gid, &ids->relay_gid };
 	bool named = in->root[0] == 0;
 
 	ids->separate = geteuid() == 0;
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		*uids[i] = ids->separate ? c->users_base + (uid_t)i : geteuid();
 		*gids[i] = ids->separate ? c->users_base + (gid_t)i : getegid();
-		named = named && getpwnam(names[i]) != NULL;
+		named = named && (i == 4 || getpwnam(names[i]) != NULL);
 	}
-	for (size_t i = 0; ids->separate && named && i < 4; i++) {
+	for (size_t i = 0; ids->separate && named && i < 5; i++) {
 		const struct passwd *pw = getpwnam(names[i]);
 
+		if (pw == NULL)
+			continue;
 		*uids[i] = pw->pw_uid;
 		*gids[i] = pw->pw_gid;
 	}

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#define INSTANCE_SUBMIT_FILE "submit"	/* in run_dir: the local socket */
+
 struct conf;
 
 /*
@@ -20,6 +22,7 @@ struct instance {
 	char	registry_file[PATH_MAX];
 	char	spool_dir[PATH_MAX];	/* the default; conf->spool_path wins where it is set */
 	char	tls_dir[PATH_MAX];	/* 0700, root */
+	char	dkim_dir[PATH_MAX];	/* 0700, owned by the keys user; there once a key was made (postern-keys --dkim) */
 	char	run_dir[PATH_MAX];	/* 0755, root: posternd.pid */
 	char	empty_dir[PATH_MAX];	/* 0555, root, always empty: the chroot of every program */
 };
@@ -36,13 +39,14 @@ int	instance_file(const struct instance *in, const char *name, char path[PATH_MA
 /* One user id (and group id of the same number, or the user's group) for each kind of program. */
 struct instance_ids {
 	bool	separate;	/* false when not root: every id is the caller's own */
-	uid_t	smtp_uid, auth_uid, keys_uid, spool_uid;
-	gid_t	smtp_gid, auth_gid, keys_gid, spool_gid;
+	uid_t	smtp_uid, auth_uid, keys_uid, spool_uid, relay_uid;
+	gid_t	smtp_gid, auth_gid, keys_gid, spool_gid, relay_gid;
 };
 
 /*
- * The users: not root, the caller; root with a root DIR, conf->users_base + 0, 1, 2, 3; root in the system's places, the
- * users postern-smtp, postern-auth, postern-keys, postern where all exist, else the numbers. Never fails.
+ * The users: not root, the caller; root with a root DIR, conf->users_base + 0, 1, 2, 3, 4; root in the system's places, the
+ * users postern-smtp, postern-auth, postern-keys, postern where all exist, else the numbers; and postern-relay where that exists,
+ * else its number (an older package does not make it). Never fails.
  */
 void	instance_ids(const struct instance *in, const struct conf *c, struct instance_ids *ids);
 

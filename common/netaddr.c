@@ -99,7 +99,9 @@ netmask_put(char *to, const struct netmask *m)
 char *
 netaddr_put_host(char *to, const struct netaddr *a)
 {
-	if (a->family == 0 || inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->octets, to, NETADDR_TEXT) == NULL)
+	if (a->family == NETADDR_LOCAL)
+		snprintf(to, NETADDR_TEXT, "local uid=%lu", (unsigned long)netaddr_user(a));
+	else if (a->family == 0 || inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->octets, to, NETADDR_TEXT) == NULL)
 		snprintf(to, NETADDR_TEXT, "-");
 	return to;
 }
@@ -110,11 +112,29 @@ netaddr_put(char *to, const struct netaddr *a)
 	char host[NETADDR_TEXT];
 
 	netaddr_put_host(host, a);
-	if (a->family == 6)
+	if (a->family == NETADDR_LOCAL)
+		memcpy(to, host, sizeof(host));
+	else if (a->family == 6)
 		snprintf(to, NETADDR_TEXT, "[%.46s]:%u", host, (unsigned)a->port);
 	else
 		snprintf(to, NETADDR_TEXT, "%.46s:%u", host, (unsigned)a->port);
 	return to;
+}
+
+struct netaddr
+netaddr_of_user(uid_t uid)
+{
+	struct netaddr a = { .family = NETADDR_LOCAL };
+
+	for (size_t i = 0; i < 4; i++)
+		a.octets[i] = (uint8_t)(uid >> (24 - 8 * i));
+	return a;
+}
+
+uid_t
+netaddr_user(const struct netaddr *a)
+{
+	return (uid_t)a->octets[0] << 24 | (uid_t)a->octets[1] << 16 | (uid_t)a->octets[2] << 8 | (uid_t)a->octets[3];
 }
 
 int

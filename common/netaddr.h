@@ -5,11 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
-/* An IPv4 or IPv6 address with a port. An IPv4-mapped IPv6 address is kept as IPv4. */
+/* An IPv4 or IPv6 address with a port, or a user of this machine. An IPv4-mapped IPv6 address is kept as IPv4. */
 struct netaddr {
-	uint8_t		family;		/* 4, 6, or 0 for none */
-	uint8_t		octets[16];	/* the first 4 for IPv4 */
+	uint8_t		family;		/* 4, 6, NETADDR_LOCAL, or 0 for none */
+	uint8_t		octets[16];	/* the first 4 for IPv4, and for a user: its number, in network order */
 	uint16_t	port;		/* host order */
 };
 
@@ -19,6 +20,7 @@ struct netmask {
 	uint8_t		bits;
 };
 
+#define NETADDR_LOCAL 1		/* a family: who is at the other end of a local socket */
 #define NETADDR_TEXT 56		/* octets that a text form takes at most, with NUL */
 
 /* "127.0.0.1:587", "[::1]:587", ":587" and "*:587" (every IPv6 and IPv4 address: [::]). ERR_SYNTAX. */
@@ -29,9 +31,13 @@ int	netmask_parse(struct netmask *m, const char *text);
 /* "10.0.0.0/8", with the prefix always. to holds NETADDR_TEXT; returns to. */
 char	*netmask_put(char *to, const struct netmask *m);
 
-/* The address alone, and with its port ("192.0.2.1:25", "[::1]:25"). to holds NETADDR_TEXT; returns to. */
+/* The address alone, and with its port ("192.0.2.1:25", "[::1]:25"); both "local uid=1000" for a user. to holds NETADDR_TEXT; returns to. */
 char	*netaddr_put_host(char *to, const struct netaddr *a);
 char	*netaddr_put(char *to, const struct netaddr *a);
+
+/* A user of this machine, and its number again. */
+struct netaddr netaddr_of_user(uid_t uid);
+uid_t	netaddr_user(const struct netaddr *a);
 
 /* To and from the kernel's form. ERR_SYNTAX for another family. */
 int	netaddr_from_sockaddr(struct netaddr *a, const struct sockaddr_storage *ss);

@@ -1,16 +1,18 @@
 #!/bin/sh
-# What Postern needs of Debian's packages: etc/deps.sh build|run|check|deb|check-deb|bench installs what is missing when
+# What Postern needs of Debian's packages: etc/deps.sh build|run|check|delivery|deb|check-deb|fuzz|bench installs what is missing when
 # root, else names the line to type. Nothing is downloaded, not even a package list, when all is there.
 
-build="gcc libc6-dev make libssl-dev libsqlite3-dev libcrypt-dev libseccomp-dev libinih-dev"
+build="gcc libc6-dev make libssl-dev libsqlite3-dev libcrypt-dev libseccomp-dev libinih-dev libunbound-dev"
 run="$build curl openssl"
-check="$run libcmocka-dev binutils dpkg-dev mandoc msmtp procps python3 sqlite3 strace swaks libnet-ssleay-perl util-linux libauthen-sasl-perl libio-socket-ssl-perl s-nail"
+check="$run libcmocka-dev libfuse3-dev binutils dpkg-dev e2fsprogs mandoc msmtp procps python3 sqlite3 strace swaks libnet-ssleay-perl util-linux libauthen-sasl-perl libio-socket-ssl-perl s-nail python3-dkim python3-nacl"
 short="$run python3"
 bench="$short postfix dovecot-core"
-clients="$check git git-email libmailtools-perl libsasl2-modules postfix"
+clients="$check git git-email libmailtools-perl libsasl2-modules php-cli postfix"
 command -v npm >/dev/null 2>&1 || clients="$clients nodejs npm"
+delivery="$check postfix dovecot-core dovecot-lmtpd"
 deb="$build binutils dpkg-dev"
-check_deb="$deb curl debootstrap lintian openssl python3"
+fuzz="$run clang libclang-rt-dev python3"
+check_deb="$deb curl debootstrap lintian openssl python3 systemd-container"
 
 case "$1" in
 build) wanted=$build ;;
@@ -19,10 +21,12 @@ check) wanted=$check ;;
 short) wanted=$short ;;
 bench) wanted=$bench ;;
 clients) wanted=$clients ;;
+delivery) wanted=$delivery ;;
 deb) wanted=$deb ;;
+fuzz) wanted=$fuzz ;;
 check-deb) wanted=$check_deb ;;
 list) printf '%s\n' $check; exit 0 ;;
-*) echo "usage: etc/deps.sh build|run|check|short|bench|clients|deb|check-deb|list" >&2; exit 64 ;;
+*) echo "usage: etc/deps.sh build|run|check|short|bench|clients|delivery|deb|check-deb|fuzz|list" >&2; exit 64 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null 2>&1; then

@@ -45,7 +45,7 @@ fields_get_netaddr(struct wire_in *w, struct netaddr *a)
 	const uint8_t *octets;
 
 	*a = (struct netaddr){ .family = wire_get_u8(w) };
-	if (a->family != 0 && a->family != 4 && a->family != 6)
+	if (a->family != 0 && a->family != 4 && a->family != 6 && a->family != NETADDR_LOCAL)
 		w->failed = true;
 	if ((octets = wire_get_raw(w, sizeof(a->octets))) != NULL)
 		memcpy(a->octets, octets, sizeof(a->octets));

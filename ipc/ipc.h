@@ -27,7 +27,7 @@ enum ipc_kind {
 	/* service -> master: sandboxed and serving, or not. */
 	IPC_READY = 0x20,
 	IPC_FAILED = 0x22,
-	/* master -> auth, spool: the socket to the other one (1 descriptor); replaces an older one. */
+	/* master -> auth, spool, relay, keys: a socket to another service (1 descriptor); replaces an older one to the same. */
 	IPC_LINK = 0x24,
 	/* master -> auth, spool: a checked configuration for new sessions (1 descriptor: a memory file). */
 	IPC_RELOAD = 0x26,
@@ -51,6 +51,7 @@ enum ipc_kind {
 	IPC_ENVELOPE_SENDER = 0x42,
 	IPC_ENVELOPE_RECIPIENT = 0x44,
 	IPC_ENVELOPE_DROP = 0x46,
+	IPC_GRANT_NAME = 0x4e,				/* the session's account was renamed */
 	/* spool -> auth */
 	IPC_FROM = 0x48, IPC_FROM_ANSWER = 0x49,	/* header From, perhaps none: does the login hold, may it use all of these? */
 	IPC_STORAGE = 0x4a,				/* one-way: whether there is room for mail */
@@ -60,11 +61,16 @@ enum ipc_kind {
 	IPC_OPEN = 0x50,				/* one-way: freezes envelope t and begins its message */
 	IPC_DATA = 0x52,				/* one-way: the next octets, CRLF line ends, dots already undone */
 	IPC_COMMIT = 0x54, IPC_COMMIT_ANSWER = 0x55,
-	IPC_ABORT = 0x56,				/* one-way */
+	IPC_ABORT = 0x56,				/* one-way; why is for the trace only */
 	IPC_OUTCOME = 0x58, IPC_OUTCOME_ANSWER = 0x59,	/* after a spool died: what became of transaction t? */
+	IPC_ETRN = 0x5a, IPC_ETRN_ANSWER = 0x5b,	/* start what waits for a domain, if the account may (spool asks auth) */
 
 	/* worker -> keys */
 	IPC_SIGN = 0x60, IPC_SIGN_ANSWER = 0x61,
+	/* spool -> keys (message_dkim.h) */
+	IPC_DKIM_SIGN = 0x62, IPC_DKIM_SIGN_ANSWER = 0x63,	/* header fields and the body's hash; the signature fields */
+	/* keys -> spool */
+	IPC_DKIM_KEYS = 0x64,				/* one-way, after LINK: the domains that are signed for, perhaps in several */
 
 	/* auth -> its hashing children */
 	IPC_HASH = 0x70, IPC_HASH_ANSWER = 0x71,
@@ -81,6 +87,23 @@ enum ipc_kind {
 
 	/* smtpadm -> spool, over its control socket (message_queue.h) */
 	IPC_QUEUE = 0x90, IPC_QUEUE_ANSWER = 0x91,
+	IPC_DELIVERY = 0x92, IPC_DELIVERY_ANSWER = 0x93,	/* pause, resume, or how it is */
+
+	/* spool -> relay -> its session process (message_relay.h) */
+	IPC_DELIVER = 0xa0,			/* one-way, 2 descriptors: the message's file, the socket for the results */
+	IPC_DELIVER_RECIPIENT = 0xa2,		/* one-way: as many as DELIVER said, right behind it */
+	/* session process (or relay, when there is none) -> spool, over the socket of that delivery */
+	IPC_RESULT = 0xa4,			/* one-way: what became of one recipient */
+	IPC_FINISHED = 0xa6, IPC_FINISHED_ANSWER = 0xa7,	/* of all; answered when it is on stable storage */
+	/* relay -> spool */
+	IPC_UNDERWAY = 0xa8,			/* one-way, 1 descriptor: to a new spool, a delivery of the old one's and its socket */
+	IPC_RELAY_READY = 0xaa,			/* one-way: all UNDERWAY were told, deliveries may come */
+	/* relay -> its session process */
+	IPC_RESULT_SOCKET = 0xac,		/* one-way, 1 descriptor: a new socket for a delivery's results */
+	/* session process -> relay */
+	IPC_IDLE = 0xae,			/* one-way: the delivery is finished; the next may come, or no more */
+	/* relay -> its resolver (message_resolve.h) */
+	IPC_RESOLVE = 0xb0, IPC_RESOLVE_ANSWER = 0xb1,
 };
 
 /* Where a datagram arrives: receiver FROM sender. */
@@ -92,9 +115,14 @@ enum ipc_channel {
 	IPC_SPOOL_FROM_AUTH, IPC_AUTH_FROM_SPOOL,
 	IPC_SPOOL_FROM_WORKER, IPC_WORKER_FROM_SPOOL,
 	IPC_KEYS_FROM_WORKER, IPC_WORKER_FROM_KEYS,
+	IPC_KEYS_FROM_SPOOL, IPC_SPOOL_FROM_KEYS,
 	IPC_HASHER_FROM_AUTH, IPC_AUTH_FROM_HASHER,
 	IPC_MASTER_FROM_ADMIN, IPC_ADMIN_FROM_MASTER,
 	IPC_SPOOL_FROM_ADMIN, IPC_ADMIN_FROM_SPOOL,
+	IPC_RELAY_FROM_MASTER, IPC_RELAY_FROM_SPOOL, IPC_SPOOL_FROM_RELAY,
+	IPC_OUTBOUND_FROM_RELAY, IPC_RELAY_FROM_OUTBOUND,	/* relay and its session processes */
+	IPC_SPOOL_FROM_DELIVERY, IPC_DELIVERY_FROM_SPOOL,	/* the socket of one delivery */
+	IPC_RESOLVER_FROM_RELAY, IPC_RELAY_FROM_RESOLVER,
 };
 
 /* The state of a session as its service keeps it, for the states mask of the permit table. */
@@ -119,6 +147,7 @@ enum ipc_state {
 #define IPC_DATA_MAX (64 * 1024)		/* message octets in one IPC_DATA */
 #define IPC_DATAGRAM_MAX (IPC_DATA_MAX + 16)
 #define IPC_TEXT_MAX 256			/* account names, ids, listener names; with NUL */
+#define IPC_PATTERN_MAX 512			/* a sender as it is registered; with NUL */
 #define IPC_REASON_MAX 1024
 #define IPC_CREDENTIAL_MAX 12288		/* RFC 4954, section 4: octets of an authentication line */
 #define IPC_ENVID_MAX 101			/* RFC 3461, 4.4: 100 characters; with NUL */
@@ -218,11 +247,18 @@ struct ipc_ban {
 void	ipc_put_ban(struct wire_out *w, const struct ipc_ban *m);
 int	ipc_get_ban(struct wire_in *w, struct ipc_ban *m);
 
-/* IPC_LINK, IPC_RELOAD, IPC_RESET, IPC_SPOOL, IPC_STATUS, IPC_ABORT: no fields. */
+/* IPC_LINK: who is at the other end. */
+enum link_peer { LINK_AUTH, LINK_SPOOL, LINK_RELAY, LINK_KEYS };
+#define LINK_PEER_MAX LINK_KEYS
+void	ipc_put_link(struct wire_out *w, enum link_peer peer);
+int	ipc_get_link(struct wire_in *w, enum link_peer *peer);
+
+/* IPC_RELOAD, IPC_RESET, IPC_SPOOL, IPC_STATUS: no fields. */
 void	ipc_put_empty(struct wire_out *w, enum ipc_kind kind);
 int	ipc_get_empty(struct wire_in *w);
 
-enum mechanism { MECHANISM_PLAIN, MECHANISM_LOGIN };
+/* LOCAL: on the local socket, once, without a word of the client's: who it is auth knows from SESSION. */
+enum mechanism { MECHANISM_PLAIN, MECHANISM_LOGIN, MECHANISM_LOCAL };
 struct ipc_login {
 	enum mechanism	mechanism;
 	const uint8_t	*authzid, *user, *password;	/* may hold any octet */
@@ -244,6 +280,7 @@ struct ipc_login_answer {
 	char			name[IPC_TEXT_MAX];	/* the account's name, "" unless OK */
 	uint32_t		wait_seconds;		/* LOGIN_THROTTLED: until it is worth a try again */
 	bool			device;			/* an old device: bare LF is passed on, for spool to mend */
+	char			sender[IPC_PATTERN_MAX];	/* MECHANISM_LOCAL: whom its programs send as if they do not say; "" for none */
 };
 void	ipc_put_login_answer(struct wire_out *w, const struct ipc_login_answer *m);
 int	ipc_get_login_answer(struct wire_in *w, struct ipc_login_answer *m);
@@ -275,6 +312,8 @@ enum sender_verdict {
 struct ipc_sender_answer {
 	enum sender_verdict	verdict;
 	uint32_t		t;	/* the transaction's number if OK, else 0 */
+	uint32_t		wait_seconds;	/* SENDER_THROTTLED: until it is worth a try again */
+	uint64_t		message_size;	/* the limit in force for this login, if OK or SENDER_TOO_BIG; else 0 */
 };
 void	ipc_put_sender_answer(struct wire_out *w, const struct ipc_sender_answer *m);
 int	ipc_get_sender_answer(struct wire_in *w, struct ipc_sender_answer *m);
@@ -308,6 +347,7 @@ int	ipc_get_spool_answer(struct wire_in *w, struct ipc_spool_answer *m);
 
 struct ipc_status_answer {
 	bool		ok;			/* false: the login is void or the registry can't answer */
+	bool		login_void;
 	char		name[IPC_TEXT_MAX];	/* the account's */
 	uint64_t	sessions, sessions_max;
 	uint64_t	recipients, message_size;	/* the limits of a message */
@@ -322,9 +362,19 @@ struct ipc_grant {
 	char			name[IPC_TEXT_MAX];
 	struct netaddr		peer;
 	enum listener_kind	listener;
+	char			credential[IPC_TEXT_MAX];	/* the name of the one it logged in with; "": the main password */
+	enum mechanism		mechanism;
+	uint64_t		began_us, login_us;	/* when, microseconds since 1970; for the trace */
 };
 void	ipc_put_grant(struct wire_out *w, const struct ipc_grant *m);
 int	ipc_get_grant(struct wire_in *w, struct ipc_grant *m);
+
+struct ipc_grant_name {
+	uint64_t	session;
+	char		name[IPC_TEXT_MAX];
+};
+void	ipc_put_grant_name(struct wire_out *w, const struct ipc_grant_name *m);
+int	ipc_get_grant_name(struct wire_in *w, struct ipc_grant_name *m);
 
 struct ipc_envelope_sender {
 	uint64_t		session;
@@ -354,7 +404,7 @@ int	ipc_get_envelope_drop(struct wire_in *w, struct ipc_envelope_drop *m);
 
 struct ipc_from {
 	uint64_t	session;
-	uint32_t	t;
+	uint32_t	t;		/* 0: of no message but ETRN's; then of "*@domain" only */
 	uint8_t		n;
 	struct addr	addresses[IPC_FROM_ADDRESSES_MAX];
 };
@@ -390,6 +440,16 @@ int	ipc_get_usage(struct wire_in *w, struct ipc_usage *m);
 /* IPC_OPEN, IPC_OUTCOME: the transaction's number. */
 void	ipc_put_transaction(struct wire_out *w, enum ipc_kind kind, uint32_t t);
 int	ipc_get_transaction(struct wire_in *w, uint32_t *t);
+
+/* IPC_ABORT: what the worker says, which is noted and not believed. */
+enum abort_reason {
+	ABORT_LEFT,		/* the client went away or gave up, or the service ends */
+	ABORT_OCTETS,		/* its client was answered 554, as for the next but ABORT_TOO_BIG and ABORT_ATTACHMENT: 552 */
+	ABORT_TOO_BIG, ABORT_ATTACHMENT, ABORT_MALFORMED, ABORT_LINE,
+	ABORT_TROUBLE,		/* 451 */
+};
+void	ipc_put_abort(struct wire_out *w, enum abort_reason reason);
+int	ipc_get_abort(struct wire_in *w, enum abort_reason *reason);
 
 /* IPC_DATA: the octets are all that follows the kind; 1 to IPC_DATA_MAX. */
 void	ipc_put_data(struct wire_out *w, const void *p, size_t n);
@@ -432,42 +492,7 @@ struct ipc_outcome_answer {
 void	ipc_put_outcome_answer(struct wire_out *w, const struct ipc_outcome_answer *m);
 int	ipc_get_outcome_answer(struct wire_in *w, struct ipc_outcome_answer *m);
 
-enum sign_algorithm {		/* RFC 8446, 4.2.3 */
-	SIGN_RSA_PKCS1_SHA256, SIGN_RSA_PKCS1_SHA384, SIGN_RSA_PKCS1_SHA512,	/* TLS 1.2 only */
-	SIGN_RSA_PSS_SHA256, SIGN_RSA_PSS_SHA384, SIGN_RSA_PSS_SHA512,
-	SIGN_ECDSA_SHA256, SIGN_ECDSA_SHA384, SIGN_ECDSA_SHA512,
-};
-struct ipc_sign {
-	uint8_t			key;		/* index of the certificate, 0 is the first */
-	enum sign_algorithm	algorithm;
-	const uint8_t		*text;		/* the whole text to be signed, not a digest */
-	size_t			text_len;
-};
-void	ipc_put_sign(struct wire_out *w, const struct ipc_sign *m);
-int	ipc_get_sign(struct wire_in *w, struct ipc_sign *m);
-
-struct ipc_sign_answer {
-	const uint8_t	*signature;	/* empty: refused */
-	size_t		signature_len;
-};
-void	ipc_put_sign_answer(struct wire_out *w, const struct ipc_sign_answer *m);
-int	ipc_get_sign_answer(struct wire_in *w, struct ipc_sign_answer *m);
-
-struct ipc_hash {
-	uint32_t	job;
-	char		hash[512];	/* crypt(5) form; "": a new one is to be made */
-	const uint8_t	*password;	/* no NUL inside */
-	size_t		password_len;
-};
-void	ipc_put_hash(struct wire_out *w, const struct ipc_hash *m);
-int	ipc_get_hash(struct wire_in *w, struct ipc_hash *m);
-
-struct ipc_hash_answer {
-	uint32_t	job;
-	bool		matches;	/* or a hash was made */
-	char		hash[512];	/* that was made, else "" */
-};
-void	ipc_put_hash_answer(struct wire_out *w, const struct ipc_hash_answer *m);
-int	ipc_get_hash_answer(struct wire_in *w, struct ipc_hash_answer *m);
+#include "message_etrn.h"
+#include "message_keys.h"
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Messages without fields of their own: empty ones, transaction numbers, message octets: one put and one get stand together. Pure.
+ * Messages with one field or none: empty ones, links, transaction numbers, message octets: one put and one get stand together. Pure.
  * Invariant: a get succeeds only if every field was there, in its bounds, and nothing is left.
  */
 #include "ipc.h"
@@ -16,6 +16,20 @@ ipc_put_empty(struct wire_out *w, enum ipc_kind kind)
 int
 ipc_get_empty(struct wire_in *w)
 {
+	return wire_in_end(w);
+}
+
+void
+ipc_put_link(struct wire_out *w, enum link_peer peer)
+{
+	fields_put_kind(w, IPC_LINK);
+	wire_put_u8(w, peer);
+}
+
+int
+ipc_get_link(struct wire_in *w, enum link_peer *peer)
+{
+	*peer = (enum link_peer)wire_get_enum(w, LINK_PEER_MAX);
 	return wire_in_end(w);
 }
 

@@ -106,7 +106,7 @@ ipc_get_ban(struct wire_in *w, struct ipc_ban *m)
 	m->allow = fields_get_bool(w);
 	m->seconds = wire_get_u32(w);
 	network = netaddr_network(&m->network.address, m->network.bits, m->network.bits);
-	if (!w->failed && (network.family == 0 || !netaddr_is_equal(&network, &m->network.address)))
+	if (!w->failed && ((network.family != 4 && network.family != 6) || !netaddr_is_equal(&network, &m->network.address)))
 		w->failed = true;
 	return wire_in_end(w);
 }
@@ -124,7 +124,7 @@ ipc_put_login(struct wire_out *w, const struct ipc_login *m)
 int
 ipc_get_login(struct wire_in *w, struct ipc_login *m)
 {
-	m->mechanism = (enum mechanism)wire_get_enum(w, MECHANISM_LOGIN);
+	m->mechanism = (enum mechanism)wire_get_enum(w, MECHANISM_LOCAL);
 	wire_get_str(w, &m->authzid, &m->authzid_len, IPC_CREDENTIAL_MAX);
 	wire_get_str(w, &m->user, &m->user_len, IPC_CREDENTIAL_MAX);
 	wire_get_str(w, &m->password, &m->password_len, IPC_CREDENTIAL_MAX);
@@ -140,6 +140,7 @@ ipc_put_login_answer(struct wire_out *w, const struct ipc_login_answer *m)
 	fields_put_text(w, m->name);
 	wire_put_u32(w, m->wait_seconds);
 	fields_put_bool(w, m->device);
+	fields_put_text(w, m->sender);
 }
 
 int
@@ -150,6 +151,7 @@ ipc_get_login_answer(struct wire_in *w, struct ipc_login_answer *m)
 	wire_get_text(w, m->name, sizeof(m->name));
 	m->wait_seconds = wire_get_u32(w);
 	m->device = fields_get_bool(w);
+	wire_get_text(w, m->sender, sizeof(m->sender));
 	return wire_in_end(w);
 }
 
@@ -173,6 +175,8 @@ ipc_put_sender_answer(struct wire_out *w, const struct ipc_sender_answer *m)
 	fields_put_kind(w, IPC_SENDER_ANSWER);
 	wire_put_u8(w, m->verdict);
 	wire_put_u32(w, m->t);
+	wire_put_u32(w, m->wait_seconds);
+	wire_put_u64(w, m->message_size);
 }
 
 int
@@ -180,6 +184,8 @@ ipc_get_sender_answer(struct wire_in *w, struct ipc_sender_answer *m)
 {
 	m->verdict = (enum sender_verdict)wire_get_enum(w, SENDER_THROTTLED);
 	m->t = wire_get_u32(w);
+	m->wait_seconds = wire_get_u32(w);
+	m->message_size = wire_get_u64(w);
 	return wire_in_end(w);
 }
 
@@ -216,6 +222,7 @@ ipc_put_status_answer(struct wire_out *w, const struct ipc_status_answer *m)
 {
 	fields_put_kind(w, IPC_STATUS_ANSWER);
 	fields_put_bool(w, m->ok);
+	fields_put_bool(w, m->login_void);
 	fields_put_text(w, m->name);
 	wire_put_u64(w, m->sessions);
 	wire_put_u64(w, m->sessions_max);
@@ -229,6 +236,7 @@ int
 ipc_get_status_answer(struct wire_in *w, struct ipc_status_answer *m)
 {
 	m->ok = fields_get_bool(w);
+	m->login_void = fields_get_bool(w);
 	wire_get_text(w, m->name, sizeof(m->name));
 	m->sessions = wire_get_u64(w);
 	m->sessions_max = wire_get_u64(w);

@@ -30,6 +30,10 @@ ipc_put_grant(struct wire_out *w, const struct ipc_grant *m)
 	fields_put_text(w, m->name);
 	fields_put_netaddr(w, &m->peer);
 	wire_put_u8(w, m->listener);
+	fields_put_text(w, m->credential);
+	wire_put_u8(w, m->mechanism);
+	wire_put_u64(w, m->began_us);
+	wire_put_u64(w, m->login_us);
 }
 
 int
@@ -40,6 +44,26 @@ ipc_get_grant(struct wire_in *w, struct ipc_grant *m)
 	wire_get_text(w, m->name, sizeof(m->name));
 	fields_get_netaddr(w, &m->peer);
 	m->listener = (enum listener_kind)wire_get_enum(w, LISTENER_KIND_MAX);
+	wire_get_text(w, m->credential, sizeof(m->credential));
+	m->mechanism = (enum mechanism)wire_get_enum(w, MECHANISM_LOCAL);
+	m->began_us = wire_get_u64(w);
+	m->login_us = wire_get_u64(w);
+	return wire_in_end(w);
+}
+
+void
+ipc_put_grant_name(struct wire_out *w, const struct ipc_grant_name *m)
+{
+	fields_put_kind(w, IPC_GRANT_NAME);
+	wire_put_u64(w, m->session);
+	fields_put_text(w, m->name);
+}
+
+int
+ipc_get_grant_name(struct wire_in *w, struct ipc_grant_name *m)
+{
+	m->session = wire_get_u64(w);
+	wire_get_text(w, m->name, sizeof(m->name));
 	return wire_in_end(w);
 }
 
@@ -222,5 +246,51 @@ ipc_get_outcome_answer(struct wire_in *w, struct ipc_outcome_answer *m)
 	m->t = wire_get_u32(w);
 	m->stored = fields_get_bool(w);
 	wire_get_text(w, m->id, sizeof(m->id));
+	return wire_in_end(w);
+}
+
+void
+ipc_put_etrn(struct wire_out *w, const struct ipc_etrn *m)
+{
+	fields_put_kind(w, IPC_ETRN);
+	fields_put_text(w, m->domain);
+	fields_put_bool(w, m->subdomains);
+}
+
+int
+ipc_get_etrn(struct wire_in *w, struct ipc_etrn *m)
+{
+	wire_get_text(w, m->domain, sizeof(m->domain));
+	m->subdomains = fields_get_bool(w);
+	return wire_in_end(w);
+}
+
+void
+ipc_put_etrn_answer(struct wire_out *w, const struct ipc_etrn_answer *m)
+{
+	fields_put_kind(w, IPC_ETRN_ANSWER);
+	wire_put_u8(w, m->verdict);
+	wire_put_u32(w, m->messages);
+}
+
+int
+ipc_get_etrn_answer(struct wire_in *w, struct ipc_etrn_answer *m)
+{
+	m->verdict = (enum etrn_verdict)wire_get_enum(w, ETRN_LOGIN_VOID);
+	m->messages = wire_get_u32(w);
+	return wire_in_end(w);
+}
+
+void
+ipc_put_abort(struct wire_out *w, enum abort_reason reason)
+{
+	fields_put_kind(w, IPC_ABORT);
+	wire_put_u8(w, reason);
+}
+
+int
+ipc_get_abort(struct wire_in *w, enum abort_reason *reason)
+{
+	*reason = (enum abort_reason)wire_get_enum(w, ABORT_TROUBLE);
 	return wire_in_end(w);
 }

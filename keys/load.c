@@ -25,7 +25,7 @@
 #include "mem.h"
 
 #define FILE_MAX (256 * 1024)		/* a certificate with the longest chain is below 64 KiB */
-#define SECURE_HEAP (1024 * 1024)	/* private numbers of all keys and what is reckoned with them */
+#define SECURE_HEAP (8 * 1024 * 1024)	/* private numbers of all keys and what is reckoned with them */
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX (IPC_SIGNATURE_MAX * 8)
 

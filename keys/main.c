@@ -1,15 +1,19 @@
 /*
- * postern-keys: holds the private keys of TLS and signs handshakes with them, nothing else. Started by posternd as root
- * (or the caller); loads the keys, then gives up files, network and rights before the first foreign octet.
+ * postern-keys: holds the private keys of TLS and of DKIM, and signs handshakes and mail with them, nothing else. Started by
+ * posternd as root (or the caller), or with --dkim by smtpadm to make keys; loads the keys, then gives up files, network and
+ * rights before the first foreign octet.
  * Invariant: no key leaves this process, and no core file has one.
  */
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "dkim_key.h"
+#include "dkim_program.h"
 #include "err.h"
 #include "io.h"
 #include "key.h"
@@ -63,6 +67,18 @@ load(const struct service *s, struct key *keys)
 	return n;
 }
 
+static size_t
+load_dkim(const struct service *s, struct dkim_key **keys)
+{
+	char why[1024];
+	size_t n;
+	int err;
+
+	if ((err = dkim_load_active(s->in.dkim_dir, s->ids.keys_uid, keys, &n, why, sizeof(why))) != ERR_OK)
+		service_fail(s, exit_code(err), "%s", why);
+	return n;
+}
+
 static void
 prepare(const struct service *s, struct sandbox *box)
 {
@@ -100,26 +116,33 @@ main(int argc, char **argv)
 	static struct service s;
 	static struct key keys[CONF_PAIRS_MAX];
 	uint8_t digests[CONF_PAIRS_MAX * sizeof(keys[0].digest)];
+	struct dkim_key *dkim;
 	struct sandbox box;
-	size_t n;
+	size_t n, ndkim;
 	int err;
 
 	forbid_core();
+	if (dkim_is_asked(argc, argv))
+		return dkim_program(argc, argv);
 	service_start(&s, "keys", argc, argv);
 	prepare(&s, &box);
 	if (s.selftest)
 		return sandbox_selftest(&box) == ERR_OK ? EX_OK : 1;
 	key_library_start();
 	n = load(&s, keys);
+	ndkim = load_dkim(&s, &dkim);
 	close(SERVICE_CONF_FD);
 	for (size_t i = 0; i < n; i++)
 		memcpy(digests + i * sizeof(keys[0].digest), keys[i].digest, sizeof(keys[0].digest));
-	if (serve_open(SERVICE_CONTROL_FD, keys, n) != ERR_OK)
+	if (serve_open(SERVICE_CONTROL_FD, keys, n, dkim, ndkim) != ERR_OK)
 		service_fail(&s, EX_OSERR, "postern-keys can't make its loop: %s", err_text(ERR_SYSTEM));
 	service_ready(&s, enter(&s, &box), digests, n * sizeof(keys[0].digest));
 	if ((err = serve_run()) != ERR_OK)
 		log_error("loop-failed", "reason", err_text(err), NULL);
 	for (size_t i = 0; i < n; i++)
 		key_release(&keys[i]);
+	for (size_t i = 0; i < ndkim; i++)
+		dkim_key_release(&dkim[i]);
+	free(dkim);
 	return err == ERR_OK ? EX_OK : EX_SOFTWARE;
 }

@@ -4,5 +4,7 @@
 struct sandbox_profile;
 
 extern const struct sandbox_profile keys_profile;
+/* postern-keys --dkim */
+extern const struct sandbox_profile keys_dkim_profile;
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The loop of postern-keys: the master's socket brings sessions, a session's socket brings one text to sign. Runs
+ * The loop of postern-keys: the master's socket brings sessions and the link to spool, a session's socket one text to sign. Runs
  * sandboxed, without files, network or children. Invariant: a session gets at most one signature, only of a text that the judge
  * accepts; whatever else it sends ends that session here and nothing more; no answer waits for its reader.
  */
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <openssl/err.h>
 
+#include "dkim_serve.h"
 #include "err.h"
 #include "io.h"
 #include "ipc.h"
@@ -163,6 +164,22 @@ open_session(struct ipc_message *m)
 	return ERR_OK;
 }
 
+/* The socket to spool: what it asks is dkim_serve.c's. */
+static int
+take_link(struct ipc_message *m)
+{
+	enum link_peer peer;
+	int err;
+
+	if ((err = ipc_get_link(&m->body, &peer)) != ERR_OK)
+		return err;
+	if (peer != LINK_SPOOL)
+		return ERR_DENIED;
+	dkim_serve_link(&server.loop, m->fds[0]);
+	m->fds[0] = -1;
+	return ERR_OK;
+}
+
 /* A session that can't be taken up is lost, and its worker sees the socket end; the others go on. */
 static void
 handle_control(void *owner, uint32_t events)
@@ -181,18 +198,19 @@ handle_control(void *owner, uint32_t events)
 		return;
 	}
 	if (err == ERR_OK)
-		err = open_session(&m);
+		err = m.kind == IPC_LINK ? take_link(&m) : open_session(&m);
 	ipc_message_close(&m);
 	if (err != ERR_OK)
-		log_error("session-lost", "reason", err_text(err), NULL);
+		log_error(m.kind == IPC_LINK ? "link-lost" : "session-lost", "reason", err_text(err), NULL);
 }
 
 int
-serve_open(int control_fd, const struct key *keys, size_t n)
+serve_open(int control_fd, const struct key *keys, size_t n, const struct dkim_key *dkim, size_t ndkim)
 {
 	int err;
 
 	server = (struct server){ .keys = keys, .nkeys = n };
+	dkim_serve_open(dkim, ndkim);
 	server.control = (struct loop_watch){ .fd = control_fd, .handle = handle_control, .owner = &server };
 	if ((err = loop_open(&server.loop)) != ERR_OK)
 		return err;
@@ -207,6 +225,8 @@ serve_run(void)
 
 	while (err == ERR_OK && server.control.fd >= 0)
 		err = loop_run_once(&server.loop, -1);
+	/* Spool asks the next one, whom the master has linked it with. */
+	dkim_serve_close(&server.loop);
 	deadline = io_now_ms() + DRAIN_MS;
 	while (err == ERR_OK && server.open != 0 && (now = io_now_ms()) < deadline)
 		err = loop_run_once(&server.loop, (int)(deadline - now));

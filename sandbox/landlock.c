@@ -18,7 +18,8 @@
 #define FS_REFER (1ULL << 13)		/* ABI 2 */
 #define FS_TRUNCATE (1ULL << 14)	/* ABI 3 */
 #define FS_IOCTL_DEV (1ULL << 15)	/* ABI 5 */
-#define NET_ALL 3ULL			/* ABI 4: bind and connect TCP */
+#define NET_BIND 1ULL			/* ABI 4: TCP */
+#define NET_CONNECT 2ULL
 #define SCOPE_ALL 3ULL			/* ABI 6: abstract UNIX sockets, signals */
 
 #define FS_ABI_1 ((1ULL << 13) - 1)
@@ -32,7 +33,7 @@ struct ruleset {
 };
 
 int
-landlock_prepare(const struct sandbox_tree *trees, size_t n, int *fd)
+landlock_prepare(const struct sandbox_tree *trees, size_t n, bool connects, int *fd)
 {
 	long abi = syscall(__NR_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	struct ruleset r = { .files = FS_ABI_1 };
@@ -42,7 +43,7 @@ landlock_prepare(const struct sandbox_tree *trees, size_t n, int *fd)
 	if (abi < 1)
 		return ERR_OK;
 	r.files |= (abi >= 2 ? FS_REFER : 0) | (abi >= 3 ? FS_TRUNCATE : 0) | (abi >= 5 ? FS_IOCTL_DEV : 0);
-	r.network = abi >= 4 ? NET_ALL : 0;
+	r.network = abi >= 4 ? NET_BIND | (connects ? 0 : NET_CONNECT) : 0;
 	r.scoped = abi >= 6 ? SCOPE_ALL : 0;
 	size *= abi >= 6 ? 3 : abi >= 4 ? 2 : 1;
 	if ((*fd = (int)syscall(__NR_landlock_create_ruleset, &r, size, 0)) < 0)

@@ -42,7 +42,7 @@ sandbox_prepare(struct sandbox *s)
 {
 	int err;
 
-	if ((err = landlock_prepare(s->trees, s->ntrees, &s->ruleset_fd)) != ERR_OK)
+	if ((err = landlock_prepare(s->trees, s->ntrees, s->connects, &s->ruleset_fd)) != ERR_OK)
 		return err;
 	return seccomp_filter_compile(s->profile, &s->filter);
 }

@@ -58,6 +58,7 @@ struct sandbox {
 	gid_t				 gid;
 	int				 empty_fd;	/* the empty folder, O_PATH|O_DIRECTORY; unused if not privileged */
 	bool				 require;	/* a part that the kernel lacks is an error */
+	bool				 connects;	/* Landlock leaves it TCP connections to elsewhere (relay, its resolver) */
 	struct sandbox_tree		 trees[2];
 	size_t				 ntrees;
 	/* set by sandbox_prepare() */

@@ -82,12 +82,15 @@ attempt_file(const struct sandbox *s, int root_fd)
 	return openat(root_fd, "etc/passwd", O_RDONLY) < 0 && errno == EACCES ? PROVED : ABSENT;
 }
 
+/* A program that connects has socket(), but serves nobody. */
 static int
 attempt_socket(const struct sandbox *s, int root_fd)
 {
-	(void)s;
 	(void)root_fd;
-	syscall(__NR_socket, AF_INET, SOCK_STREAM, 0);
+	if (s->connects)
+		syscall(__NR_listen, -1, 0);
+	else
+		syscall(__NR_socket, AF_INET, SOCK_STREAM, 0);
 	return ABSENT;
 }
 
@@ -107,7 +110,7 @@ static const struct proof proofs[] = {
 	{ "undumpable", 0, false, attempt_undumpable, 0, "leaves no core file, and others of its user can't trace it" },
 	{ "limits", 0, false, attempt_limits, 0, "is bounded by rlimits" },
 	{ "landlock", 0, false, attempt_file, 0, "a file is refused even through a descriptor from outside" },
-	{ "seccomp", 0, true, attempt_socket, SIGSYS, "socket() ends the process" },
+	{ "seccomp", 0, true, attempt_socket, SIGSYS, "making a socket ends the process, or serving on one" },
 	{ "seccomp-exec", 0, true, attempt_exec, SIGSYS, "execve() ends the process" },
 };
 

@@ -8,6 +8,7 @@
 
 #include "err.h"
 #include "format.h"
+#include "str.h"
 
 #define RECEIVED_MAX 100	/* RFC 5321, 6.3 */
 #define OUT_MAX (FORMAT_ENVELOPE_MAX + 4 * HEADER_MAX)
@@ -33,8 +34,8 @@ assembly_free(struct assembly *a)
 }
 
 void
-assembly_begin(struct assembly *a, const struct header_repair *repair, const char *account, uint64_t session, uint32_t t,
-    const struct buf *lines)
+assembly_begin(struct assembly *a, const struct header_repair *repair, const char *account, const char *credential,
+    uint64_t session, uint32_t t, const struct buf *lines)
 {
 	char first[FORMAT_FIRST_LINE + 1];
 
@@ -42,9 +43,9 @@ assembly_begin(struct assembly *a, const struct header_repair *repair, const cha
 	header_init(&a->header);
 	buf_init(&a->out, OUT_MAX);
 	buf_init(&a->repaired, 2 * IPC_DATA_MAX + 2);
-	format_put_first_line(first, 0, NULL);
+	format_put_first_line(first, 0, NULL, false);
 	if (buf_reserve(&a->out, 2048 + lines->len) != ERR_OK || buf_put(&a->out, first, FORMAT_FIRST_LINE) != ERR_OK ||
-	    format_put_start(&a->out, repair->id, account, session, t, repair->arrival_us) != ERR_OK ||
+	    format_put_start(&a->out, repair->id, account, credential, session, t, repair->arrival_us) != ERR_OK ||
 	    buf_put(&a->out, lines->data, lines->len) != ERR_OK || format_put_end(&a->out) != ERR_OK)
 		assembly_fail(a, COMMIT_ERROR);
 }
@@ -61,13 +62,33 @@ read_from(struct assembly *a)
 		return;
 	}
 	/* Without a From field only the login is asked about. */
-	if (a->header.nfrom == 0)
+	if (a->header.nfrom == 0) {
+		a->is_from_known = a->repair.sender[0] != 0;
 		return;
+	}
 	err = header_get_from(&a->header, a->from->addresses, IPC_FROM_ADDRESSES_MAX, &n);
-	if (err != ERR_OK)
-		assembly_fail(a, err == ERR_TOOBIG ? COMMIT_SENDER_NOT_ALLOWED : COMMIT_BAD_FROM);
-	else
+	a->is_from_known = err == ERR_OK;
+	if (err == ERR_OK)
 		a->from->n = (uint8_t)n;
+	else if (a->check_header)
+		assembly_fail(a, err == ERR_TOOBIG ? COMMIT_SENDER_NOT_ALLOWED : COMMIT_BAD_FROM);
+}
+
+/* "<...>", without blanks and folding; the one that will be put in when there is none. */
+static void
+read_message_id(struct assembly *a)
+{
+	const uint8_t *p = a->header.raw.data + a->header.message_id, *end = p + a->header.message_id_len;
+
+	if (!a->header.has_message_id) {
+		str_fmt(a->message_id, sizeof(a->message_id), "%s@%s", a->repair.id, a->repair.host);
+		return;
+	}
+	while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n' || *p == '<'))
+		p++;
+	while (p < end && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r' || end[-1] == '\n' || end[-1] == '>'))
+		end--;
+	str_copy(a->message_id, sizeof(a->message_id), p, (size_t)(end - p));
 }
 
 static void
@@ -77,7 +98,8 @@ finish_header(struct assembly *a)
 		assembly_fail(a, a->header.nfrom > 1 ? COMMIT_TWO_FROM : COMMIT_LOOP);
 		return;
 	}
-	if (a->check_header)
+	read_message_id(a);
+	if (a->asks_from)
 		read_from(a);
 	if (a->fault == COMMIT_STORED && header_put(&a->header, &a->out, &a->repair) != ERR_OK)
 		assembly_fail(a, COMMIT_ERROR);

@@ -15,14 +15,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "change_batch.h"
 #include "err.h"
 #include "io.h"
 #include "link.h"
 #include "log.h"
-#include "message.h"
 #include "message_queue.h"
-#include "name.h"
 #include "pool.h"
+#include "queue.h"
 #include "spooler.h"
 #include "str.h"
 
@@ -36,10 +36,7 @@ struct control_client {
 	uid_t			 uid;
 	bool			 is_working;	/* a thread has the list; the socket is not read meanwhile */
 	struct job		 job;
-	size_t			 n;		/* questions that are to be answered, in order */
-	bool			 is_busy[IPC_QUEUE_AHEAD];	/* the message is under way: not in the list */
-	size_t			 nlist;
-	struct spool_removal	 list[IPC_QUEUE_AHEAD];
+	struct change_batch	 batch;		/* questions that are to be answered, in order */
 };
 
 /* In a folder whose path may be longer than a socket's address: through the folder's descriptor. */
@@ -113,63 +110,30 @@ drop_bad(struct control_client *c, const char *what)
 	hang_up(c);
 }
 
-/* Whether a message is being stored: its client has not been answered yet. */
-static bool
-is_under_way(const struct spooler *sp, const char *file)
-{
-	const struct message *m = sp->messages;
-	struct name n;
-
-	if (name_get(file, &n) != ERR_OK)
-		return false;
-	while (m != NULL && strcmp(m->id, n.id) != 0)
-		m = m->next;
-	return m != NULL;
-}
-
 static void
 answer_all(struct control_client *c)
 {
-	for (size_t i = 0, at = 0; i < c->n && c->watch.fd >= 0; i++) {
-		struct ipc_queue_answer a = { .verdict = QUEUE_BUSY };
-		uint8_t data[16];
+	for (size_t i = 0; i < c->batch.n && c->watch.fd >= 0; i++) {
+		const struct change_question *q = &c->batch.questions[i];
+		struct ipc_queue_answer a = { .n = (uint16_t)q->n };
+		uint8_t data[IPC_QUEUE_FILES + 16];
 		struct wire_out w;
 
-		if (!c->is_busy[i]) {
-			int err = c->list[at++].err;
-
-			a.verdict = err == ERR_OK ? QUEUE_DONE : err == ERR_NOTFOUND ? QUEUE_NOT_FOUND : QUEUE_FAILED;
-		}
+		for (size_t k = 0; k < q->n; k++)
+			a.verdicts[k] = c->batch.items[q->first + k].verdict;
 		wire_out_init(&w, data, sizeof(data));
 		ipc_put_queue_answer(&w, &a);
 		/* The room for so many answers is there, unless it reads none. */
 		if (ipc_send(c->watch.fd, &w, NULL, 0, false) != ERR_OK)
 			io_close(&c->watch.fd);
 	}
-}
-
-static void
-note_removal(struct control_client *c, struct spool_removal *r)
-{
-	struct name n = { .id = "" };
-	char uid[21], octets[21];
-
-	name_get(r->file, &n);
-	if (r->removed) {
-		log_info("queue.removed", "id", n.id, "by", str_put_u64(uid, c->uid), "account", r->account, "size",
-		    str_put_u64(octets, r->octets), "folder", spool_folder_name(r->folder), NULL);
-		if (r->account != NULL && r->folder != SPOOL_FAILED)
-			waiting_subtract(&c->sp->waiting, r->account, r->octets);
-	}
-	if (r->err == ERR_SYSTEM || r->err == ERR_FULL)
-		log_error("queue.remove_failed", "file", r->file, "by", str_put_u64(uid, c->uid), "error", strerror(r->error), NULL);
-	free(r->account);
+	c->batch.n = c->batch.nitems = c->batch.nlist = 0;
 }
 
 void
 control_perform(struct control_client *c)
 {
-	spool_remove(&c->sp->dirs, c->list, c->nlist);
+	change_batch_perform(&c->batch, &c->sp->dirs);
 }
 
 void
@@ -179,10 +143,8 @@ control_finish(struct control_client *c)
 
 	c->is_working = false;
 	c->job.kind = JOB_NONE;
-	for (size_t i = 0; i < c->nlist; i++)
-		note_removal(c, &c->list[i]);
+	change_batch_finish(&c->batch, sp, c->uid);
 	answer_all(c);
-	c->n = c->nlist = 0;
 	link_tell_usage(sp);
 	if (c->watch.fd >= 0 && loop_add(&sp->loop, &c->watch, EPOLLIN) == ERR_OK)
 		return;
@@ -190,22 +152,52 @@ control_finish(struct control_client *c)
 	bury(c);
 }
 
-/* One question more. */
+/* How all deliveries are, after what the admin wants of them. */
+static int
+answer_delivery(struct control_client *c, struct wire_in *body)
+{
+	static struct ipc_delivery_order o;
+	static struct ipc_delivery_state state;
+	struct control *control = &c->sp->control;
+	uint8_t data[IPC_TEXT_MAX + 64];
+	struct wire_out w;
+	char uid[21];
+	int err = ipc_get_delivery_order(body, &o);
+
+	if (err != ERR_OK)
+		return err;
+	if (o.order == DELIVERY_PAUSE && !control->is_paused)
+		control->paused_since_ms = io_now_ms();
+	if (o.order != DELIVERY_TELL) {
+		control->is_paused = o.order == DELIVERY_PAUSE;
+		memcpy(control->pause_reason, o.reason, sizeof(control->pause_reason));
+		queue_pause(c->sp, control->is_paused);
+		log_info(control->is_paused ? "delivery.paused" : "delivery.resumed", "by", str_put_u64(uid, c->uid), "reason",
+		    o.reason[0] != 0 ? o.reason : NULL, NULL);
+	}
+	state = (struct ipc_delivery_state){ .is_paused = control->is_paused, .scheduled = c->sp->queue.nentries,
+	    .underway = c->sp->queue.schedule.in_flight };
+	if (state.is_paused) {
+		memcpy(state.reason, control->pause_reason, sizeof(state.reason));
+		state.paused_ms = io_now_ms() - control->paused_since_ms;
+	}
+	wire_out_init(&w, data, sizeof(data));
+	ipc_put_delivery_state(&w, &state);
+	return ipc_send(c->watch.fd, &w, NULL, 0, false) == ERR_OK ? ERR_OK : ERR_CLOSED;
+}
+
+/* One question more. One about all deliveries is answered at once: its answers would not come in the order of the others. */
 static int
 take(struct control_client *c, struct ipc_message *m)
 {
 	static struct ipc_queue_change q;
-	int err = ipc_get_queue_change(&m->body, &q);
+	int err;
 
-	if (err != ERR_OK)
-		return err;
-	c->is_busy[c->n] = is_under_way(c->sp, q.file);
-	if (!c->is_busy[c->n]) {
-		c->list[c->nlist] = (struct spool_removal){ .err = ERR_NOTFOUND };
-		memcpy(c->list[c->nlist++].file, q.file, sizeof(q.file));
-	}
-	c->n++;
-	return ERR_OK;
+	if (m->kind == IPC_DELIVERY)
+		return c->batch.n == 0 ? answer_delivery(c, &m->body) : ERR_DENIED;
+	if ((err = ipc_get_queue_change(&m->body, &q)) == ERR_OK)
+		change_batch_take(&c->batch, c->sp, &q, c->uid);
+	return err;
 }
 
 static void
@@ -216,18 +208,17 @@ handle_client(void *owner, uint32_t events)
 	int err = ERR_OK;
 
 	(void)events;
-	while (c->n < IPC_QUEUE_AHEAD && err == ERR_OK) {
+	while (c->batch.n < IPC_QUEUE_AHEAD && err == ERR_OK) {
 		err = ipc_recv(c->watch.fd, IPC_SPOOL_FROM_ADMIN, c->sp->small, sizeof(c->sp->small), false, &m);
 		if (err == ERR_OK)
 			err = take(c, &m);
 	}
-	if (err == ERR_CLOSED && c->n == 0) {
+	if (err == ERR_CLOSED && c->batch.n == 0) {
 		hang_up(c);
 	} else if (err != ERR_OK && err != ERR_BUSY && err != ERR_CLOSED) {
 		drop_bad(c, err_text(err));
-	} else if (c->nlist == 0) {
+	} else if (c->batch.nlist == 0) {
 		answer_all(c);
-		c->n = 0;
 		if (c->watch.fd < 0)
 			bury(c);
 	} else {

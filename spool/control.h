@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "ipc.h"
 #include "loop.h"
 
 struct control_client;
@@ -15,6 +16,9 @@ struct control {
 	bool			 is_resting;	/* descriptors have run out: not watched until the next tick */
 	struct control_client	*clients;	/* also those that have gone, while their change is under way */
 	size_t			 nclients;
+	bool			 is_paused;	/* smtpadm pause delivery */
+	char			 pause_reason[IPC_TEXT_MAX];
+	uint64_t		 paused_since_ms;
 };
 
 /*

@@ -16,6 +16,7 @@ void
 envelope_drop(struct envelope *e)
 {
 	buf_free(&e->lines);
+	buf_free(&e->addresses);
 	*e = (struct envelope){ .is_pending = false };
 }
 
@@ -27,6 +28,7 @@ envelope_begin(struct envelope *e, const struct ipc_envelope_sender *m)
 
 	envelope_drop(e);
 	buf_init(&e->lines, LINES_MAX);
+	buf_init(&e->addresses, LINES_MAX);
 	e->is_pending = true;
 	e->t = m->t;
 	e->check_header = m->check_header;
@@ -66,7 +68,8 @@ envelope_add(struct envelope *e, const struct ipc_recipient *r)
 	char notify[32];
 
 	if (e->nrecipients == ENVELOPE_RECIPIENTS_MAX || !format_is_value(r->orcpt) ||
-	    format_put_recipient(&e->lines, r->address.text, notify_text(notify, r->notify), r->orcpt) != ERR_OK)
+	    format_put_recipient(&e->lines, r->address.text, notify_text(notify, r->notify), r->orcpt) != ERR_OK ||
+	    buf_put(&e->addresses, r->address.text, r->address.len + 1) != ERR_OK)
 		e->is_broken = true;
 	else
 		e->nrecipients++;

@@ -19,6 +19,7 @@ struct envelope {
 	uint64_t	message_size;	/* its limit */
 	char		sender[ADDR_TEXT];
 	struct buf	lines;		/* Postern-Sender, -Options, -Recipient */
+	struct buf	addresses;	/* the recipients', each with a NUL; for the trace */
 };
 
 /* Begins a new one, dropping an older one. */

@@ -24,14 +24,14 @@ struct cursor {
 };
 
 void
-format_put_first_line(char *to, uint64_t size, const uint8_t *digest)
+format_put_first_line(char *to, uint64_t size, const uint8_t *digest, bool is_from_judged)
 {
 	static const uint8_t none[FORMAT_DIGEST];
 	char hex[2 * FORMAT_DIGEST + 1];
 
 	str_put_hex(hex, digest != NULL ? digest : none, FORMAT_DIGEST);
-	snprintf(to, FORMAT_FIRST_LINE + 1, "%s%d; size=%020llu; sha256=%s\r\n", first_start, SPOOL_VERSION,
-	    (unsigned long long)size, hex);
+	snprintf(to, FORMAT_FIRST_LINE + 1, "%s%d; size=%020llu; sha256=%s; from=%d\r\n", first_start, SPOOL_VERSION,
+	    (unsigned long long)size, hex, is_from_judged ? 1 : 0);
 }
 
 static int
@@ -50,7 +50,7 @@ get_digest(const uint8_t *p, uint8_t digest[FORMAT_DIGEST])
 }
 
 int
-format_get_first_line(const uint8_t *p, size_t n, uint64_t *size, uint8_t digest[FORMAT_DIGEST])
+format_get_first_line(const uint8_t *p, size_t n, uint64_t *size, uint8_t digest[FORMAT_DIGEST], bool *is_from_judged)
 {
 	const size_t start = sizeof(first_start) - 1;
 	size_t digits = 0;
@@ -67,9 +67,14 @@ format_get_first_line(const uint8_t *p, size_t n, uint64_t *size, uint8_t digest
 		return ERR_VERSION;
 	if (n < FORMAT_FIRST_LINE || memcmp(p + start + digits, "; size=", 7) != 0 ||
 	    str_parse_u64(p + start + digits + 7, 20, UINT64_MAX, size) != ERR_OK ||
-	    memcmp(p + start + digits + 27, "; sha256=", 9) != 0 || get_digest(p + start + digits + 36, digest) != ERR_OK ||
-	    memcmp(p + FORMAT_FIRST_LINE - 2, "\r\n", 2) != 0)
+	    memcmp(p + start + digits + 27, "; sha256=", 9) != 0 || get_digest(p + start + digits + 36, digest) != ERR_OK)
 		return ERR_CORRUPT;
+	/* Whatever the digits of the version: the line has its length. */
+	p += start + digits + 100;
+	if (start + digits + 100 + 10 != FORMAT_FIRST_LINE || memcmp(p, "; from=", 7) != 0 || (p[7] != '0' && p[7] != '1') ||
+	    memcmp(p + 8, "\r\n", 2) != 0)
+		return ERR_CORRUPT;
+	*is_from_judged = p[7] == '1';
 	return ERR_OK;
 }
 
@@ -85,12 +90,19 @@ format_is_value(const char *text)
 }
 
 int
-format_put_start(struct buf *b, const char *id, const char *account, uint64_t session, uint32_t t, uint64_t arrival_us)
+format_put_start(struct buf *b, const char *id, const char *account, const char *credential, uint64_t session, uint32_t t,
+    uint64_t arrival_us)
 {
+	bool has_credential = credential != NULL && credential[0] != 0;
 	char time[28], hex[21];
 
-	return buf_put_fmt(b, "Postern-Id: %s\r\nPostern-Account: %s\r\nPostern-Session: %s\r\nPostern-Transaction: %lu\r\n"
-	    "Postern-Arrival: %s\r\n", id, account, str_put_hex64(hex, session), (unsigned long)t, str_put_time(time, arrival_us));
+	/* Its name is an admin's, and may hold blanks. */
+	for (const char *p = credential; has_credential && *p != 0; p++)
+		if ((uint8_t)*p < ' ' || *p == 0x7f)
+			has_credential = false;
+	return buf_put_fmt(b, "Postern-Id: %s\r\nPostern-Account: %s\r\n%s%s%sPostern-Session: %s\r\nPostern-Transaction: %lu\r\n"
+	    "Postern-Arrival: %s\r\n", id, account, has_credential ? "Postern-Credential: " : "", has_credential ? credential : "",
+	    has_credential ? "\r\n" : "", str_put_hex64(hex, session), (unsigned long)t, str_put_time(time, arrival_us));
 }
 
 static int
@@ -154,8 +166,8 @@ take_text(struct cursor *c, const char *name, char **text)
 	return (*text = strndup(value.p, value.left)) != NULL ? ERR_OK : ERR_NOMEM;
 }
 
-static int
-get_time(const char *text, uint64_t *us)
+int
+format_get_time(const char *text, uint64_t *us)
 {
 	struct tm tm = { .tm_isdst = 0 };
 	unsigned fraction;
@@ -174,6 +186,15 @@ get_time(const char *text, uint64_t *us)
 	return strcmp(str_put_time(again, *us), text) == 0 ? ERR_OK : ERR_CORRUPT;
 }
 
+/* Whether this field comes next. */
+static bool
+has_field(const struct cursor *c, const char *name)
+{
+	struct cursor copy = *c, value;
+
+	return take_field(&copy, name, &value) == ERR_OK;
+}
+
 static int
 get_start(struct cursor *c, struct spool_envelope *e)
 {
@@ -181,8 +202,11 @@ get_start(struct cursor *c, struct spool_envelope *e)
 	uint64_t us, t;
 	int err = ERR_CORRUPT;
 
-	if ((err = take_text(c, "Postern-Id", &id)) != ERR_OK || (err = take_text(c, "Postern-Account", &e->account)) != ERR_OK ||
-	    (err = take_text(c, "Postern-Session", &session)) != ERR_OK ||
+	if ((err = take_text(c, "Postern-Id", &id)) != ERR_OK || (err = take_text(c, "Postern-Account", &e->account)) != ERR_OK)
+		goto out;
+	if (has_field(c, "Postern-Credential") && (err = take_text(c, "Postern-Credential", &e->credential)) != ERR_OK)
+		goto out;
+	if ((err = take_text(c, "Postern-Session", &session)) != ERR_OK ||
 	    (err = take_text(c, "Postern-Transaction", &transaction)) != ERR_OK ||
 	    (err = take_text(c, "Postern-Arrival", &arrival)) != ERR_OK)
 		goto out;
@@ -195,7 +219,7 @@ get_start(struct cursor *c, struct spool_envelope *e)
 	if (str_parse_u64(transaction, strlen(transaction), UINT32_MAX, &t) != ERR_OK)
 		goto out;
 	e->transaction = (uint32_t)t;
-	err = get_time(arrival, &e->arrival_us);
+	err = format_get_time(arrival, &e->arrival_us);
 out:
 	free(id);
 	free(session);
@@ -308,7 +332,7 @@ format_get_envelope(const uint8_t *p, size_t n, uint64_t file_size, struct spool
 	int err;
 
 	*e = (struct spool_envelope){ .account = NULL };
-	if ((err = format_get_first_line(p, n, &e->file_size, digest)) != ERR_OK)
+	if ((err = format_get_first_line(p, n, &e->file_size, digest, &e->is_from_judged)) != ERR_OK)
 		return err;
 	if (e->file_size != file_size)
 		return ERR_CORRUPT;

@@ -1,7 +1,7 @@
 /*
  * A message's header: where it ends, what it says, and its repair. Pure; run by postern-spool on a client's octets. Invariant:
- * what it writes is a well-formed header with Received on top, no Bcc, one Date, Message-ID and From at least, and a
- * blank line; every octet that is not Bcc's comes out as it went in.
+ * what it writes is a well-formed header with Received on top, no Bcc and no Return-Path, one Date, Message-ID and From at
+ * least, and a blank line; every other octet comes out as it went in.
  */
 #include "header.h"
 
@@ -89,7 +89,11 @@ complete(struct header *h)
 		}
 		h->nreceived += is_name(h, &f, "Received");
 		h->has_date |= is_name(h, &f, "Date");
-		h->has_message_id |= is_name(h, &f, "Message-ID");
+		if (!h->has_message_id && is_name(h, &f, "Message-ID")) {
+			h->has_message_id = true;
+			h->message_id = f.value;
+			h->message_id_len = f.end - f.value;
+		}
 	}
 }
 
@@ -210,7 +214,8 @@ put_fields(const struct header *h, struct buf *out)
 
 	for (size_t at = 0; at < h->fields_len; at = f.end) {
 		get_field(h, at, &f);
-		if (!is_name(h, &f, "Bcc") && !is_name(h, &f, "Resent-Bcc"))
+		/* Return-Path is written at final delivery, by who does that (RFC 5321, 4.4). */
+		if (!is_name(h, &f, "Bcc") && !is_name(h, &f, "Resent-Bcc") && !is_name(h, &f, "Return-Path"))
 			continue;
 		if ((err = buf_put(out, h->raw.data + kept, f.start - kept)) != ERR_OK)
 			return err;
@@ -227,10 +232,14 @@ header_put(const struct header *h, struct buf *out, const struct header_repair *
 
 	put_date(date, r->arrival_us);
 	/* RFC 3848, RFC 6531. The client's address stays out of the mail unless it is wanted. */
-	if ((err = buf_put_fmt(out, "Received: from %s (authenticated)\r\n\tby %s (Postern) with %s id %s;\r\n\t%s\r\n",
-	    r->client != NULL ? r->client : "unknown", r->host,
-	    r->smtputf8 ? (r->tls ? "UTF8SMTPSA" : "UTF8SMTPA") : (r->tls ? "ESMTPSA" : "ESMTPA"), r->id, date)) != ERR_OK ||
-	    (err = put_fields(h, out)) != ERR_OK)
+	if (r->local)
+		err = buf_put_fmt(out, "Received: (from %s of this machine)\r\n\tby %s (Postern) id %s;\r\n\t%s\r\n",
+		    r->client != NULL ? r->client : "a program", r->host, r->id, date);
+	else
+		err = buf_put_fmt(out, "Received: from %s (authenticated)\r\n\tby %s (Postern) with %s id %s;\r\n\t%s\r\n",
+		    r->client != NULL ? r->client : "unknown", r->host,
+		    r->smtputf8 ? (r->tls ? "UTF8SMTPSA" : "UTF8SMTPA") : (r->tls ? "ESMTPSA" : "ESMTPA"), r->id, date);
+	if (err != ERR_OK || (err = put_fields(h, out)) != ERR_OK)
 		return err;
 	if (!h->has_date && (err = buf_put_fmt(out, "Date: %s\r\n", date)) != ERR_OK)
 		return err;

@@ -25,6 +25,7 @@ struct header {
 	unsigned	nfrom, nreceived;	/* From and Received fields */
 	bool		has_date, has_message_id;
 	size_t		from, from_len;	/* the value of the first From in raw */
+	size_t		message_id, message_id_len;	/* and of the first Message-ID */
 };
 
 /* What is written into a header that lacks it, and into every one. */
@@ -32,8 +33,8 @@ struct header_repair {
 	const char	*id;		/* queue id */
 	const char	*host;
 	const char	*sender;	/* "" is the null reverse-path */
-	const char	*client;	/* "[192.0.2.1]" to be shown, or NULL */
-	bool		 tls, smtputf8;
+	const char	*client;	/* "[192.0.2.1]", "user 1000" to be shown, or NULL */
+	bool		 tls, local, smtputf8;
 	uint64_t	 arrival_us;	/* microseconds since 1970 */
 };
 
@@ -53,7 +54,7 @@ int	header_end(struct header *h);
 int	header_get_from(const struct header *h, struct addr *addresses, size_t max, size_t *count);
 
 /*
- * Appends the repaired header of a complete one: Received, the fields without Bcc, what was missing, a blank line, and the start
+ * Appends the repaired header of a complete one: Received, the fields without Bcc and Return-Path, what was missing, a blank line, and the start
  * of the body's first line that was taken before it was known not to be a field. ERR_NOMEM, ERR_TOOBIG.
  */
 int	header_put(const struct header *h, struct buf *out, const struct header_repair *r);

@@ -16,9 +16,11 @@
 #include "err.h"
 #include "io.h"
 #include "str.h"
+#include "trace_file.h"
 
 static const char *const names[SPOOL_NFOLDERS] = { "tmp", "new", "cur", "hold", "failed" };
 
+#define STATE_FOLDER "state"
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 const char *
@@ -96,10 +98,24 @@ own_folder(int fd, const struct instance_ids *ids, bool is_root)
 	return ERR_OK;
 }
 
+/* A folder of the spool. */
+static int
+create_folder(int root, const char *name, const struct instance_ids *ids)
+{
+	int fd = -1, err;
+
+	if (mkdirat(root, name, 0700) != 0 && errno != EEXIST)
+		return io_error();
+	if ((err = open_folder(root, name, &fd)) == ERR_OK)
+		err = own_folder(fd, ids, false);
+	io_close(&fd);
+	return err;
+}
+
 int
 spool_create(const char *path, const struct instance_ids *ids)
 {
-	int root, fd = -1, err;
+	int root, err;
 
 	if ((err = create_parents(path)) != ERR_OK)
 		return err;
@@ -109,13 +125,12 @@ spool_create(const char *path, const struct instance_ids *ids)
 		return err;
 	if ((err = own_folder(root, ids, true)) != ERR_OK)
 		goto out;
-	for (size_t i = 0; i < SPOOL_NFOLDERS && err == ERR_OK; i++) {
-		if (mkdirat(root, names[i], 0700) != 0 && errno != EEXIST)
-			err = io_error();
-		else if ((err = open_folder(root, names[i], &fd)) == ERR_OK)
-			err = own_folder(fd, ids, false);
-		io_close(&fd);
-	}
+	for (size_t i = 0; i < SPOOL_NFOLDERS && err == ERR_OK; i++)
+		err = create_folder(root, names[i], ids);
+	if (err == ERR_OK)
+		err = create_folder(root, STATE_FOLDER, ids);
+	if (err == ERR_OK)
+		err = create_folder(root, TRACE_FOLDER, ids);
 out:
 	io_close(&root);
 	return err;
@@ -126,10 +141,12 @@ spool_open(struct spool_dirs *d, const char *path)
 {
 	int err;
 
-	*d = (struct spool_dirs){ .root_fd = -1, .fds = { -1, -1, -1, -1, -1 } };
+	*d = (struct spool_dirs){ .root_fd = -1, .fds = { -1, -1, -1, -1, -1 }, .state_fd = -1 };
 	err = open_folder(AT_FDCWD, path, &d->root_fd);
 	for (size_t i = 0; i < SPOOL_NFOLDERS && err == ERR_OK; i++)
 		err = open_folder(d->root_fd, names[i], &d->fds[i]);
+	if (err == ERR_OK && (err = open_folder(d->root_fd, STATE_FOLDER, &d->state_fd)) == ERR_NOTFOUND)
+		err = ERR_OK;
 	if (err != ERR_OK)
 		spool_close(d);
 	return err;
@@ -140,5 +157,6 @@ spool_close(struct spool_dirs *d)
 {
 	for (size_t i = 0; i < SPOOL_NFOLDERS; i++)
 		io_close(&d->fds[i]);
+	io_close(&d->state_fd);
 	io_close(&d->root_fd);
 }

@@ -9,15 +9,18 @@
 #include <string.h>
 
 #include "err.h"
+#include "etrn.h"
 #include "io.h"
 #include "log.h"
 #include "message.h"
 #include "session.h"
 #include "spooler.h"
+#include "str.h"
 
 /* A grant, an envelope: big structures that only the loop uses, one at a time. */
 static union {
 	struct ipc_grant		grant;
+	struct ipc_grant_name		grant_name;
 	struct ipc_envelope_sender	sender;
 	struct ipc_envelope_recipient	recipient;
 	struct ipc_envelope_drop	drop;
@@ -34,6 +37,17 @@ handle_grant(struct spooler *sp, struct ipc_message *m)
 	session_grant(sp, &got.grant, m->fds[0]);
 	m->fds[0] = -1;
 	return ERR_OK;
+}
+
+static int
+handle_grant_name(struct spooler *sp, struct ipc_message *m)
+{
+	int err = ipc_get_grant_name(&m->body, &got.grant_name);
+	struct session *s;
+
+	if (err == ERR_OK && (s = session_find(sp, got.grant_name.session)) != NULL)
+		memcpy(s->account, got.grant_name.name, sizeof(s->account));
+	return err;
 }
 
 static int
@@ -92,7 +106,10 @@ handle_from_answer(struct spooler *sp, struct ipc_message *m)
 
 	if (err != ERR_OK)
 		return err;
-	if ((message = message_find(sp, got.from_answer.session, got.from_answer.t)) != NULL)
+	/* No message has that number. */
+	if (got.from_answer.t == 0)
+		etrn_judge(sp, got.from_answer.session, got.from_answer.verdict);
+	else if ((message = message_find(sp, got.from_answer.session, got.from_answer.t)) != NULL)
 		message_judge(message, got.from_answer.verdict);
 	return ERR_OK;
 }
@@ -102,6 +119,7 @@ static const struct {
 	int		(*handle)(struct spooler *sp, struct ipc_message *m);
 } handlers[] = {
 	{ IPC_GRANT, handle_grant },
+	{ IPC_GRANT_NAME, handle_grant_name },
 	{ IPC_ENVELOPE_SENDER, handle_sender },
 	{ IPC_ENVELOPE_RECIPIENT, handle_recipient },
 	{ IPC_ENVELOPE_DROP, handle_envelope_drop },
@@ -133,6 +151,7 @@ close_link(struct spooler *sp)
 		next = m->next;
 		message_lose_link(m);
 	}
+	etrn_lose_link(sp);
 }
 
 void
@@ -189,6 +208,23 @@ link_ask_from(struct spooler *sp, struct message *m)
 		m->from = FROM_LOST;
 	else
 		m->from = send_now(sp, &w) == ERR_OK ? FROM_ASKED : FROM_UNSENT;
+}
+
+int
+link_ask_etrn(struct spooler *sp, uint64_t session, const char *domain)
+{
+	static struct ipc_from m;
+	char address[IPC_TEXT_MAX + 2];
+	uint8_t data[64 + ADDR_TEXT];
+	struct wire_out w;
+
+	m = (struct ipc_from){ .session = session, .t = 0, .n = 1 };
+	if (str_fmt(address, sizeof(address), "*@%s", domain) != ERR_OK ||
+	    addr_parse(&m.addresses[0], address, strlen(address), false) != ERR_OK)
+		return ERR_SYNTAX;
+	wire_out_init(&w, data, sizeof(data));
+	ipc_put_from(&w, &m);
+	return send_now(sp, &w);
 }
 
 void

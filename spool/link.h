@@ -1,6 +1,8 @@
 #ifndef SPOOL_LINK_H
 #define SPOOL_LINK_H
 
+#include <stdint.h>
+
 struct message;
 struct spooler;
 
@@ -14,6 +16,9 @@ void	link_drain(struct spooler *sp);
 
 /* Asks about a message's header From, at once or as soon as there is room. */
 void	link_ask_from(struct spooler *sp, struct message *m);
+
+/* Asks whether a session's account has the sender *@domain, for ETRN. An error: it can't be asked now. */
+int	link_ask_etrn(struct spooler *sp, uint64_t session, const char *domain);
 
 /* Tells what waits by account, as far as it has changed. */
 void	link_tell_usage(struct spooler *sp);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "exhausted.h"
 #include "io.h"
 #include "lock.h"
 #include "log.h"
@@ -102,8 +103,13 @@ take_over(struct spooler *sp, const char *path)
 		service_fail(s, EX_TEMPFAIL, "another process holds %s/lock: end it first (fuser %s/lock names it)", path, path);
 	if (err != ERR_OK)
 		service_fail(s, EX_OSFILE, "%s/lock can't be locked: %s", path, err_text(err));
-	if ((err = recover_spool(&sp->dirs, &sp->ids, &sp->outcomes, &sp->waiting, &r)) != ERR_OK)
+	if (queue_init(sp) != ERR_OK)
+		service_fail(s, EX_OSERR, "out of memory");
+	if ((err = recover_spool(sp, &r)) != ERR_OK)
 		service_fail(s, EX_IOERR, "the spool %s can't be recovered: %s", path, err_text(err));
+	if (trace_open(sp) != ERR_OK)
+		log_error("trace.not_opened", "folder", "trace", "error", strerror(errno), "hint",
+		    "what happens to messages is in no trace until this is mended and the daemon started again", NULL);
 	log_info("spool.recovered", "messages", str_put_u64(messages, r.messages), "removed", str_put_u64(removed, r.removed),
 	    "set_aside", str_put_u64(set_aside, r.set_aside), NULL);
 }
@@ -140,7 +146,7 @@ main(int argc, char **argv)
 {
 	struct spooler *sp = &spooler;
 	const struct service *s = &sp->service;
-	char path[PATH_MAX];
+	char path[PATH_MAX], why[300];
 	struct sandbox box;
 	uint32_t parts;
 	int err;
@@ -162,8 +168,10 @@ main(int argc, char **argv)
 	io_close(&box.ruleset_fd);
 	take_over(sp, path);
 	if (loop_open(&sp->loop) != ERR_OK || folder_sync_init(&sp->new_sync, sp->dirs.fds[SPOOL_NEW]) != ERR_OK ||
+	    folder_sync_init(&sp->cur_sync, sp->dirs.fds[SPOOL_CUR]) != ERR_OK ||
+	    folder_sync_init(&sp->state_sync, sp->dirs.state_fd) != ERR_OK ||
 	    pool_start(&sp->pool, (size_t)s->conf.spool_commit_threads) != ERR_OK || serve_prepare(sp) != ERR_OK)
-		service_fail(s, EX_OSERR, "postern-spool can't start its threads: %s", strerror(errno));
+		service_fail(s, EX_OSERR, "postern-spool can't start its threads: %s", exhausted_explain(why, sizeof(why), errno));
 	if ((err = sandbox_seal(&box, &parts)) != ERR_OK)
 		service_fail(s, EX_OSERR, "postern-spool can't install its system call filter: %s", err_text(err));
 	serve_check_room(sp);

@@ -13,6 +13,7 @@
 #include "err.h"
 #include "format.h"
 #include "io.h"
+#include "keys_link.h"
 #include "link.h"
 #include "log.h"
 #include "name.h"
@@ -20,6 +21,7 @@
 #include "spooler.h"
 #include "str.h"
 #include "tally.h"
+#include "trace_message.h"
 
 #define FLUSH_AT (256 * 1024 - IPC_DATA_MAX)	/* octets that gather in memory before they go to the file */
 #define FROM_PATIENCE_MS 10000		/* for auth's answer, from COMMIT on */
@@ -56,6 +58,7 @@ forget(struct message *m)
 		m->session->message = NULL;
 	transaction_end(&m->transaction);
 	assembly_free(&m->assembly);
+	buf_free(&m->addresses);
 	free(m);
 }
 
@@ -80,7 +83,8 @@ log_verdict(const struct message *m, enum commit_verdict verdict)
 static void
 count_stored(struct message *m)
 {
-	if (waiting_add(&m->sp->waiting, m->account, m->transaction.size - m->envelope_size) != ERR_OK)
+	if (waiting_add(&m->sp->waiting, m->account, m->transaction.size - m->envelope_size) != ERR_OK ||
+	    queue_add(m->sp, m->transaction.name, false) != ERR_OK)
 		log_event(LOG_LEVEL_ERROR, m->session_id, "spool.no_memory", "id", m->id, NULL);
 	link_tell_usage(m->sp);
 }
@@ -93,6 +97,10 @@ conclude(struct message *m, enum commit_verdict verdict)
 	bool stored = verdict == COMMIT_STORED;
 
 	log_verdict(m, verdict);
+	if (stored)
+		trace_note_accepted(m);
+	else
+		trace_note_refused(m, reasons[verdict]);
 	if (stored)
 		count_stored(m);
 	tally_add((enum metric)(METRIC_MESSAGES_STORED + (verdict <= COMMIT_ERROR ? verdict : COMMIT_ERROR)), 1);
@@ -107,6 +115,14 @@ conclude(struct message *m, enum commit_verdict verdict)
 	forget(m);
 }
 
+/* It was never committed: nobody is told. */
+static void
+break_off(struct message *m)
+{
+	trace_note_broken_off(m);
+	forget(m);
+}
+
 /* Does the next thing that can be done; what is waited for calls it again. */
 static void
 advance(struct message *m)
@@ -117,13 +133,13 @@ advance(struct message *m)
 		return;
 	if (m->is_committed && a->fault == COMMIT_STORED && m->sp->is_low)
 		assembly_fail(a, COMMIT_NO_STORAGE);
-	if (m->is_committed && a->fault == COMMIT_STORED && m->from == FROM_LOST)
+	if (m->is_committed && a->fault == COMMIT_STORED && m->from == FROM_LOST && a->check_header)
 		assembly_fail(a, COMMIT_ERROR);
 	if (m->is_abandoned || a->fault != COMMIT_STORED) {
 		if (m->transaction.fd >= 0)
 			pool_submit(&m->sp->pool, &m->job, JOB_DISCARD);
 		else if (m->is_abandoned)
-			forget(m);
+			break_off(m);
 		else if (m->is_committed)
 			conclude(m, a->fault);
 		return;
@@ -143,7 +159,7 @@ static void
 begin_file(struct message *m, const struct session *s, const struct envelope *e)
 {
 	struct assembly *a = &m->assembly;
-	struct header_repair repair = { .id = m->id, .host = m->host, .sender = m->sender, .tls = s->tls,
+	struct header_repair repair = { .id = m->id, .host = m->host, .sender = m->sender, .tls = s->tls, .local = s->local,
 	    .smtputf8 = e->smtputf8 };
 	struct name name = { .session = s->id, .t = m->t };
 	char text[SPOOL_NAME_MAX];
@@ -160,7 +176,7 @@ begin_file(struct message *m, const struct session *s, const struct envelope *e)
 	if (transaction_begin(&m->transaction, &m->sp->dirs, &m->sp->new_sync, m->sp->digest, text) != ERR_OK)
 		assembly_fail(a, COMMIT_ERROR);
 	else
-		assembly_begin(a, &repair, m->account, s->id, m->t, &e->lines);
+		assembly_begin(a, &repair, m->account, m->credential, s->id, m->t, &e->lines);
 	m->envelope_size = a->out.len;
 }
 
@@ -168,29 +184,36 @@ struct message *
 message_open(struct session *s, struct envelope *e, uint32_t t)
 {
 	struct message *m = calloc(1, sizeof(*m));
-	char number[21];
+	struct envelope none = { .is_pending = false };
 
 	if (m == NULL)
 		return NULL;
+	/* One that was refused may be opened only now, while the envelope of the next is here: that one stays. */
+	if (!e->is_pending || e->t != t)
+		e = &none;
 	*m = (struct message){ .next = s->sp->messages, .sp = s->sp, .session = s, .session_id = s->id, .t = t,
 	    .nrecipients = e->nrecipients, .opened_ms = io_now_ms(), .transaction.fd = -1 };
 	m->job = (struct job){ .transaction = &m->transaction, .data = &m->assembly.out, .owner = m };
 	memcpy(m->account, s->account, sizeof(m->account));
+	memcpy(m->credential, s->credential, sizeof(m->credential));
 	memcpy(m->sender, e->sender, sizeof(m->sender));
 	memcpy(m->host, s->sp->service.conf.hostname, sizeof(m->host));
 	m->assembly.limit = e->message_size;
 	m->assembly.check_header = e->check_header;
+	/* Signatures are for those only whose From was judged. */
+	m->assembly.asks_from = e->check_header || keys_link_is_on(m->sp);
 	m->assembly.repair_lf = e->repair_lf;
-	if (!e->is_pending || e->t != t || e->is_broken || !format_is_value(m->account)) {
-		/* As after a restart of this service between the envelope and OPEN: nothing is lost, the client tries again. */
-		log_event(LOG_LEVEL_WARNING, s->id, "envelope.missing", "transaction", str_put_u64(number, t), NULL);
+	m->has_envelope = e->is_pending && !e->is_broken && format_is_value(m->account);
+	if (!m->has_envelope)
 		assembly_fail(&m->assembly, COMMIT_ERROR);
-	} else if (e->nrecipients == 0) {
+	else if (e->nrecipients == 0)
 		assembly_fail(&m->assembly, COMMIT_NO_RECIPIENTS);
-	} else {
+	else
 		begin_file(m, s, e);
-	}
+	m->addresses = e->addresses;
+	buf_init(&e->addresses, 0);
 	envelope_drop(e);
+	trace_note_session(s);
 	if (m->next != NULL)
 		m->next->previous = m;
 	s->sp->messages = m;
@@ -219,6 +242,11 @@ message_take(struct message *m, const uint8_t *p, size_t n)
 void
 message_commit(struct message *m)
 {
+	char number[21];
+
+	/* As after a restart of this service between the envelope and OPEN: nothing is lost, the client tries again. */
+	if (!m->has_envelope)
+		log_event(LOG_LEVEL_WARNING, m->session_id, "envelope.missing", "transaction", str_put_u64(number, m->t), NULL);
 	m->is_committed = true;
 	m->committed_ms = io_now_ms();
 	assembly_end(&m->assembly);
@@ -227,12 +255,13 @@ message_commit(struct message *m)
 }
 
 void
-message_leave(struct message *m)
+message_leave(struct message *m, enum abort_reason reason)
 {
 	m->session->message = NULL;
 	m->session = NULL;
 	if (!m->is_committed) {
 		m->is_abandoned = true;
+		m->why = reason;
 		advance(m);
 	}
 }
@@ -275,8 +304,11 @@ message_judge(struct message *m, enum header_verdict verdict)
 	m->from = FROM_ALLOWED;
 	free(m->assembly.from);
 	m->assembly.from = NULL;
-	if (verdict != HEADER_ALLOWED)
-		assembly_fail(&m->assembly, verdict == HEADER_LOGIN_VOID ? COMMIT_LOGIN_VOID : COMMIT_SENDER_NOT_ALLOWED);
+	m->transaction.is_from_judged = verdict == HEADER_ALLOWED && m->assembly.is_from_known;
+	if (verdict == HEADER_LOGIN_VOID)
+		assembly_fail(&m->assembly, COMMIT_LOGIN_VOID);
+	else if (verdict != HEADER_ALLOWED && m->assembly.check_header)
+		assembly_fail(&m->assembly, COMMIT_SENDER_NOT_ALLOWED);
 	advance(m);
 }
 

@@ -25,13 +25,17 @@ struct message {
 	uint64_t		 session_id;
 	uint32_t		 t;
 	char			 account[IPC_TEXT_MAX];
+	char			 credential[IPC_TEXT_MAX];	/* "": the main password */
+	struct buf		 addresses;	/* of its recipients, each with a NUL */
 	char			 host[256];
 	char			 sender[ADDR_TEXT];
 	char			 id[SPOOL_ID_TEXT];
 	uint32_t		 nrecipients;
 	uint64_t		 envelope_size;	/* octets of the file before the message */
+	bool			 has_envelope;	/* auth had told it */
 	bool			 is_committed;	/* COMMIT has come: it goes on whatever becomes of the session */
 	bool			 is_abandoned;	/* nobody waits for it */
+	enum abort_reason	 why;		/* by its worker's word */
 	enum from_state		 from;
 	uint64_t		 opened_ms, committed_ms;
 	struct assembly		 assembly;
@@ -49,7 +53,7 @@ void	message_take(struct message *m, const uint8_t *p, size_t n);
 void	message_commit(struct message *m);
 
 /* The session has nothing to do with it any more: an open one is dropped, a committed one goes on. */
-void	message_leave(struct message *m);
+void	message_leave(struct message *m, enum abort_reason reason);
 
 /* A finished job. */
 void	message_finish_job(struct message *m);

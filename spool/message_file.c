@@ -81,6 +81,7 @@ spool_envelope_free(struct spool_envelope *e)
 	}
 	free(e->recipients);
 	free(e->account);
+	free(e->credential);
 	free(e->sender);
 	free(e->envid);
 	free(e->ret);
@@ -114,12 +115,13 @@ spool_verify(int fd)
 {
 	uint8_t first[FORMAT_FIRST_LINE], wanted[FORMAT_DIGEST], digest[FORMAT_DIGEST];
 	uint64_t size, wanted_size;
+	bool is_from_judged;
 	EVP_MD_CTX *ctx;
 	size_t got;
 	int err;
 
 	if ((err = read_at(fd, first, sizeof(first), 0, &got)) != ERR_OK ||
-	    (err = format_get_first_line(first, got, &wanted_size, wanted)) != ERR_OK)
+	    (err = format_get_first_line(first, got, &wanted_size, wanted, &is_from_judged)) != ERR_OK)
 		return err;
 	if ((ctx = EVP_MD_CTX_new()) == NULL)
 		return ERR_NOMEM;

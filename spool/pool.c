@@ -4,12 +4,14 @@
  */
 #include "pool.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "control.h"
 #include "err.h"
+#include "trace.h"
 #include "transaction.h"
 
 static void
@@ -29,6 +31,12 @@ perform(struct job *j)
 	case JOB_CONTROL:
 		control_perform(j->owner);
 		j->err = ERR_OK;
+		break;
+	case JOB_TRACE:
+		trace_perform(j->owner);
+		break;
+	case JOB_CALL:
+		j->err = j->perform(j->owner);
 		break;
 	case JOB_NONE:
 		break;
@@ -75,9 +83,12 @@ pool_start(struct pool *p, size_t threads)
 		return ERR_SYSTEM;
 	for (size_t i = 0; i < threads; i++) {
 		pthread_t thread;
+		int error = pthread_create(&thread, NULL, work, p);
 
-		if (pthread_create(&thread, NULL, work, p) != 0)
+		if (error != 0) {
+			errno = error;
 			return ERR_SYSTEM;
+		}
 		pthread_detach(thread);
 	}
 	/* What the C library does as a thread begins (rseq, set_robust_list) is not permitted once the filter is on. */

@@ -8,7 +8,7 @@
 struct buf;
 struct transaction;
 
-enum job_kind { JOB_NONE, JOB_WRITE, JOB_COMMIT, JOB_DISCARD, JOB_CONTROL };
+enum job_kind { JOB_NONE, JOB_WRITE, JOB_COMMIT, JOB_DISCARD, JOB_CONTROL, JOB_TRACE, JOB_CALL };
 
 /*
  * Work on one message's file, or (JOB_CONTROL) what an admin asked for; lives in its owner's structure, which the thread owns
@@ -19,6 +19,9 @@ struct job {
 	struct transaction	*transaction;
 	struct buf		*data;
 	void			*owner;
+	/* JOB_CALL: what the thread does, its result in err; then, in the loop, once kind is JOB_NONE again. */
+	int			(*perform)(void *owner);
+	void			(*finish)(void *owner);
 	int			 err;		/* the result */
 	struct job		*next;
 };

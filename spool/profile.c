@@ -5,6 +5,7 @@
 #include "profile.h"
 
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "sandbox.h"
@@ -17,15 +18,19 @@ static const struct sandbox_call calls[] = {
 	{ __NR_sendmsg, "answers", 0, 0, 0 },
 	{ __NR_accept4, "an admin who changes the queue", 0, 0, 0 },
 	{ __NR_getsockopt, "who that is", 0, 0, 0 },
+	{ __NR_socketpair, "the socket for the results of a delivery", 0, 0xffffffff, AF_UNIX },
+	{ __NR_setsockopt, "its buffer", 0, 0, 0 },
 	{ __NR_read, "the commit threads' eventfd; a new configuration", 0, 0, 0 },
 	{ __NR_lseek, "a new configuration from its start", 0, 0, 0 },
 	{ __NR_write, "message files, the eventfd, the log", 0, 0, 0 },
 	{ __NR_pwrite64, "the first line of a message file", 0, 0, 0 },
-	{ __NR_pread64, "whose a message is that an admin removes", 0, 0, 0 },
+	{ __NR_pread64, "envelopes, and messages to be signed or reported on", 0, 0, 0 },
 	{ __NR_openat, "create in tmp/, through its open folder", 0, 0, 0 },
 	{ __NR_close, "files and sockets", 0, 0, 0 },
 	{ __NR_fsync, "the promise", 0, 0, 0 },
+	{ __NR_syncfs, "an admin's changes of many messages at once", 0, 0, 0 },
 	{ __NR_renameat2, "tmp/ to new/", 0, 0, 0 },
+	{ __NR_renameat, "tmp/ to state/", 0, 0, 0 },
 	{ __NR_linkat, "tmp/ to new/ where renameat2 can't", 0, 0, 0 },
 	{ __NR_unlinkat, "refused and dropped messages", 0, 0, 0 },
 	{ __NR_ftruncate, "a message that could not be made durable", 0, 0, 0 },

@@ -10,17 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "err.h"
-#include "id.h"
 #include "io.h"
 #include "log.h"
 #include "name.h"
-#include "outcome.h"
-#include "spool.h"
+#include "spooler.h"
 #include "transaction.h"
-#include "waiting.h"
 
 #define VERIFY_MAX (256ULL << 20)	/* octets that are read whole at a start; beyond it the sizes must do, for a start must be quick */
 
@@ -31,9 +29,7 @@ struct names {
 
 struct recovery {
 	const struct spool_dirs	*d;
-	struct id_source	*ids;
-	struct outcomes		*outcomes;
-	struct waiting		*waiting;
+	struct spooler		*sp;
 	struct recovered	*r;
 	uint64_t		 verified;	/* octets whose digest was checked */
 };
@@ -95,6 +91,22 @@ empty_tmp(struct recovery *v, const char *name)
 		log_error("spool.not_removed", "file", name, "folder", "tmp", "error", strerror(errno), NULL);
 }
 
+/* A folder, a link and the like are nothing of ours: they stay where they are, and are named. */
+static bool
+is_foreign(const struct recovery *v, enum spool_folder f, const char *name)
+{
+	char where[SPOOL_NAME_MAX + 32];
+	struct stat st;
+
+	/* What can't be looked at is named by whoever opens it. */
+	if (fstatat(v->d->fds[f], name, &st, AT_SYMLINK_NOFOLLOW) != 0 || S_ISREG(st.st_mode))
+		return false;
+	snprintf(where, sizeof(where), "%s/%s", spool_folder_name(f), name);
+	log_error("spool.foreign", "entry", where, "kind", S_ISDIR(st.st_mode) ? "folder" : S_ISLNK(st.st_mode) ? "link" : "special file",
+	    "hint", "it is no message and stays there: remove it", NULL);
+	return true;
+}
+
 /* Moves a file to failed/, under its own name or one with a number behind. */
 static void
 set_aside(struct recovery *v, enum spool_folder f, const char *name, const char *reason)
@@ -132,7 +144,7 @@ read_file(struct recovery *v, enum spool_folder f, const char *file, const struc
 		else if (e.file_size <= VERIFY_MAX - v->verified && (err = spool_verify(fd)) == ERR_OK)
 			v->verified += e.file_size;
 		if (err == ERR_OK)
-			err = waiting_add(v->waiting, e.account, e.message_size);
+			err = waiting_add(&v->sp->waiting, e.account, e.message_size);
 		spool_envelope_free(&e);
 	}
 	io_close(&fd);
@@ -149,11 +161,14 @@ check_message(struct recovery *v, enum spool_folder f, const char *file)
 		set_aside(v, f, file, "its name is none of this spool's");
 		return ERR_OK;
 	}
-	id_note(v->ids, n.id);
+	id_note(&v->sp->ids, n.id);
 	switch (err = read_file(v, f, file, &n)) {
 	case ERR_OK:
 		v->r->messages++;
-		return outcome_note(v->outcomes, n.session, n.t, true, n.id, io_now_ms());
+		if (f != SPOOL_HOLD && (err = queue_add(v->sp, file, f == SPOOL_CUR)) != ERR_OK)
+			return err;
+		/* Of no session are the messages that the spool has made itself. */
+		return n.session == 0 ? ERR_OK : outcome_note(&v->sp->outcomes, n.session, n.t, true, n.id, io_now_ms());
 	case ERR_CORRUPT:
 		set_aside(v, f, file, "it is not whole");
 		return ERR_OK;
@@ -176,27 +191,30 @@ recover_folder(struct recovery *v, enum spool_folder f)
 	for (size_t i = 0; i < l.n && err == ERR_OK; i++) {
 		if (f == SPOOL_TMP)
 			empty_tmp(v, l.items[i]);
+		else if (is_foreign(v, f, l.items[i]))
+			continue;
 		else if (f != SPOOL_FAILED)
 			err = check_message(v, f, l.items[i]);
 		else if (name_get(l.items[i], &n) == ERR_OK)
-			id_note(v->ids, n.id);
+			id_note(&v->sp->ids, n.id);
 	}
 	free_names(&l);
 	return err;
 }
 
 int
-recover_spool(const struct spool_dirs *d, struct id_source *ids, struct outcomes *outcomes,
-    struct waiting *waiting, struct recovered *r)
+recover_spool(struct spooler *sp, struct recovered *r)
 {
-	struct recovery v = { .d = d, .ids = ids, .outcomes = outcomes, .waiting = waiting, .r = r };
-	int err = ERR_OK;
+	const struct spool_dirs *d = &sp->dirs;
+	struct recovery v = { .d = d, .sp = sp, .r = r };
+	int err;
 
 	*r = (struct recovered){ .messages = 0 };
+	err = recover_strays(d);
 	for (enum spool_folder f = 0; f < SPOOL_NFOLDERS && err == ERR_OK; f++)
 		err = recover_folder(&v, f);
 	/* What was renamed just before a kill is told as stored from now on: it must be on the disk first. */
 	for (enum spool_folder f = 0; f < SPOOL_NFOLDERS && err == ERR_OK; f++)
 		err = transaction_sync_folder(d->fds[f]);
-	return err;
+	return err == ERR_OK ? queue_sort(sp) : err;
 }

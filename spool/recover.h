@@ -3,10 +3,8 @@
 
 #include <stddef.h>
 
-struct id_source;
-struct outcomes;
 struct spool_dirs;
-struct waiting;
+struct spooler;
 
 /* What a recovery has found. */
 struct recovered {
@@ -17,9 +15,16 @@ struct recovered {
 
 /*
  * Brings a spool into a legal state, whatever happened before (postern-spool(5), "States"): empties tmp/, sets aside in failed/
- * what is not whole or not ours, notes the ids and transactions that are there and what waits by account, and syncs the folders. With the lock held.
+ * what is not whole or not ours, notes the ids and transactions that are there, what waits by account and what is to be delivered, and
+ * syncs the folders. With the lock held.
  * ERR_SYSTEM, ERR_NOMEM: the spool can't be used.
  */
-int	recover_spool(const struct spool_dirs *d, struct id_source *ids, struct outcomes *outcomes, struct waiting *waiting, struct recovered *r);
+int	recover_spool(struct spooler *sp, struct recovered *r);
+
+/*
+ * A file that stands in two folders, as a move without renameat2(2) may leave it, stays in the later one only; the states of messages
+ * that are nowhere are removed. ERR_SYSTEM, ERR_NOMEM.
+ */
+int	recover_strays(const struct spool_dirs *d);
 
 #endif

@@ -8,12 +8,15 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "active.h"
 #include "conf.h"
 #include "err.h"
 #include "io.h"
+#include "keys_link.h"
 #include "link.h"
 #include "log.h"
 #include "message.h"
+#include "relay_link.h"
 #include "room.h"
 #include "session.h"
 #include "spooler.h"
@@ -22,6 +25,7 @@
 #define TICK_MS 1000
 #define DRAIN_OPEN_MS 5000	/* for workers to finish their messages when the master has gone */
 #define DRAIN_COMMIT_MS 60000	/* for a slow disk */
+#define DRAIN_DELIVERY_MS 15000	/* for the results of deliveries under way */
 
 void
 serve_check_room(struct spooler *sp)
@@ -45,7 +49,7 @@ serve_check_room(struct spooler *sp)
 static void
 reload(struct spooler *sp, int fd)
 {
-	static struct conf new;
+	static struct conf new, old;
 	struct conf_error error;
 
 	if (conf_load_fd(&new, fd, &error) != ERR_OK) {
@@ -53,10 +57,39 @@ reload(struct spooler *sp, int fd)
 		return;
 	}
 	/* The spool's place and the number of threads stay as they are until the service starts again. */
+	old = sp->service.conf;
 	sp->service.conf = new;
+	queue_reload(sp, &old);
 	log_configure((enum log_level)new.log_level, (enum log_format)new.log_format);
 	serve_check_room(sp);
 	log_info("reload", "hostname", new.hostname, NULL);
+}
+
+/* The socket to another service; who does not take it up leaves it to be closed. */
+static int
+take_link(struct spooler *sp, struct ipc_message *m)
+{
+	enum link_peer peer;
+	int err = ipc_get_link(&m->body, &peer);
+
+	if (err != ERR_OK)
+		return err;
+	switch (peer) {
+	case LINK_AUTH:
+		link_replace(sp, m->fds[0]);
+		m->fds[0] = -1;
+		return ERR_OK;
+	case LINK_RELAY:
+		relay_link_replace(sp, m->fds[0]);
+		m->fds[0] = -1;
+		return ERR_OK;
+	case LINK_KEYS:
+		keys_link_replace(sp, m->fds[0]);
+		m->fds[0] = -1;
+		return ERR_OK;
+	default:
+		return ERR_DENIED;
+	}
 }
 
 static void
@@ -77,16 +110,21 @@ handle_control(void *owner, uint32_t events)
 		sp->draining_since_ms = io_now_ms();
 		return;
 	}
-	if (err != ERR_OK || ipc_get_empty(&m.body) != ERR_OK) {
-		log_event(LOG_LEVEL_ALARM, 0, "master.bad_frame", "what", err_text(err), NULL);
-	} else if (m.kind == IPC_LINK) {
-		link_replace(sp, m.fds[0]);
-		m.fds[0] = -1;
-	} else if (m.kind == IPC_RELOAD) {
-		reload(sp, m.fds[0]);
-	}
-	if (err == ERR_OK)
+	if (err == ERR_OK) {
+		err = m.kind == IPC_LINK ? take_link(sp, &m) : ipc_get_empty(&m.body);
+		if (err == ERR_OK && m.kind == IPC_RELOAD)
+			reload(sp, m.fds[0]);
 		ipc_message_close(&m);
+	}
+	if (err != ERR_OK)
+		log_event(LOG_LEVEL_ALARM, 0, "master.bad_frame", "what", err_text(err), NULL);
+}
+
+static void
+finish_call(struct job *j)
+{
+	j->kind = JOB_NONE;
+	j->finish(j->owner);
 }
 
 static void
@@ -99,9 +137,13 @@ handle_pool(void *owner, uint32_t events)
 	(void)events;
 	for (struct job *j = pool_take(&sp->pool); j != NULL; j = next) {
 		next = j->next;
-		failed |= j->err != ERR_OK;
+		failed |= j->err == ERR_FULL || (j->err != ERR_OK && j->kind != JOB_TRACE && j->kind != JOB_CALL);
 		if (j->kind == JOB_CONTROL)
 			control_finish(j->owner);
+		else if (j->kind == JOB_TRACE)
+			trace_finish(j->owner);
+		else if (j->kind == JOB_CALL)
+			finish_call(j);
 		else
 			message_finish_job(j->owner);
 	}
@@ -115,6 +157,10 @@ serve_prepare(struct spooler *sp)
 	sp->control_watch = (struct loop_watch){ .fd = SERVICE_CONTROL_FD, .handle = handle_control, .owner = sp };
 	sp->pool_watch = (struct loop_watch){ .fd = sp->pool.event_fd, .handle = handle_pool, .owner = sp };
 	sp->link_watch = (struct loop_watch){ .fd = -1 };
+	sp->relay.watch = (struct loop_watch){ .fd = -1 };
+	/* Behind those of any process before. */
+	sp->next_number = io_now_us() << 8;
+	keys_link_init(sp);
 	if (loop_add(&sp->loop, &sp->control_watch, EPOLLIN) != ERR_OK ||
 	    loop_add(&sp->loop, &sp->pool_watch, EPOLLIN) != ERR_OK || control_start(sp) != ERR_OK)
 		return ERR_SYSTEM;
@@ -130,6 +176,10 @@ tick(struct spooler *sp, uint64_t now)
 	tally_tell(sp->control_watch.fd, now, 0);
 	outcome_expire(&sp->outcomes, now);
 	control_tick(sp);
+	keys_link_tick(sp, now);
+	trace_tick(sp);
+	active_tick(sp, now);
+	destination_sweep(&sp->queue.destinations, now);
 	for (struct message *m = sp->messages; m != NULL; m = next) {
 		next = m->next;
 		message_tick(m, now);
@@ -152,7 +202,11 @@ is_drained(struct spooler *sp, uint64_t now)
 		if (!m->is_committed && m->session != NULL)
 			session_drop(m->session);
 	}
-	return (sp->messages == NULL && is_quiet) || since > DRAIN_COMMIT_MS;
+	if (queue_is_quiet(sp) || since > DRAIN_DELIVERY_MS)
+		is_quiet &= sp->leaving.job.kind == JOB_NONE;
+	else
+		is_quiet = false;
+	return (sp->messages == NULL && is_quiet && trace_is_idle(sp)) || since > DRAIN_COMMIT_MS;
 }
 
 void
@@ -161,7 +215,9 @@ serve_run(struct spooler *sp)
 	uint64_t next_tick = io_now_ms() + TICK_MS, now = io_now_ms();
 
 	while (!is_drained(sp, now)) {
-		if (loop_run_once(&sp->loop, now < next_tick ? (int)(next_tick - now) : 0) != ERR_OK)
+		int wait = queue_run(sp, now, now < next_tick ? (int)(next_tick - now) : 0);
+
+		if (loop_run_once(&sp->loop, wait) != ERR_OK)
 			log_error("loop.failed", "error", strerror(errno), NULL);
 		session_bury(sp);
 		now = io_now_ms();
@@ -170,5 +226,6 @@ serve_run(struct spooler *sp)
 			tick(sp, now);
 			session_bury(sp);
 		}
+		trace_flush(sp);
 	}
 }

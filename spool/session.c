@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "err.h"
+#include "etrn.h"
 #include "io.h"
 #include "link.h"
 #include "log.h"
@@ -53,7 +54,7 @@ session_drop(struct session *s)
 	io_close(&s->watch.fd);
 	envelope_drop(&s->pending);
 	if (s->message != NULL)
-		message_leave(s->message);
+		message_leave(s->message, ABORT_LEFT);
 }
 
 void
@@ -146,6 +147,17 @@ session_answer_outcome(struct session *s, uint32_t t, bool stored, const char *i
 	answer(s, &w);
 }
 
+void
+session_answer_etrn(struct session *s, const struct ipc_etrn_answer *a)
+{
+	uint8_t data[16];
+	struct wire_out w;
+
+	wire_out_init(&w, data, sizeof(data));
+	ipc_put_etrn_answer(&w, a);
+	answer(s, &w);
+}
+
 static void
 handle_open(struct session *s, struct wire_in *body)
 {
@@ -199,12 +211,14 @@ handle_commit(struct session *s, struct wire_in *body)
 static void
 handle_abort(struct session *s, struct wire_in *body)
 {
-	if (ipc_get_empty(body) != ERR_OK) {
+	enum abort_reason reason;
+
+	if (ipc_get_abort(body, &reason) != ERR_OK) {
 		drop_bad(s, "fields", "ABORT");
 		return;
 	}
 	s->state = IPC_STATE_GRANTED;
-	message_leave(s->message);
+	message_leave(s->message, reason);
 }
 
 static void
@@ -231,6 +245,17 @@ handle_outcome(struct session *s, struct wire_in *body)
 	}
 }
 
+static void
+handle_etrn(struct session *s, struct wire_in *body)
+{
+	struct ipc_etrn m;
+
+	if (ipc_get_etrn(body, &m) != ERR_OK || m.domain[0] == '[' || !addr_is_domain(m.domain, strlen(m.domain), false))
+		drop_bad(s, "fields", "ETRN");
+	else
+		etrn_ask(s, &m);
+}
+
 static const struct {
 	enum ipc_kind	kind;
 	void		(*handle)(struct session *s, struct wire_in *body);
@@ -240,6 +265,7 @@ static const struct {
 	{ IPC_COMMIT, handle_commit },
 	{ IPC_ABORT, handle_abort },
 	{ IPC_OUTCOME, handle_outcome },
+	{ IPC_ETRN, handle_etrn },
 };
 
 static void
@@ -279,13 +305,16 @@ handle_socket(void *owner, uint32_t events)
 	}
 }
 
-/* RFC 5321, 4.1.3. */
+/* RFC 5321, 4.1.3, and a form of our own for users of this machine. */
 static void
 put_client(char *to, size_t size, const struct netaddr *peer)
 {
 	char host[NETADDR_TEXT];
 
-	str_fmt(to, size, "[%s%s]", peer->family == 6 ? "IPv6:" : "", netaddr_put_host(host, peer));
+	if (peer->family == NETADDR_LOCAL)
+		str_fmt(to, size, "user %lu", (unsigned long)netaddr_user(peer));
+	else
+		str_fmt(to, size, "[%s%s]", peer->family == 6 ? "IPv6:" : "", netaddr_put_host(host, peer));
 }
 
 void
@@ -299,10 +328,18 @@ session_grant(struct spooler *sp, const struct ipc_grant *g, int fd)
 		return;
 	}
 	*s = (struct session){ .sp = sp, .watch = { .fd = fd, .handle = handle_socket, .owner = s }, .id = g->session,
-	    .tls = g->listener != LISTENER_PLAIN, .state = IPC_STATE_GRANTED };
+	    .tls = g->listener != LISTENER_PLAIN && g->listener != LISTENER_LOCAL, .local = g->listener == LISTENER_LOCAL,
+	    .state = IPC_STATE_GRANTED };
 	memcpy(s->account, g->name, sizeof(s->account));
+	memcpy(s->credential, g->credential, sizeof(s->credential));
+	s->peer = g->peer;
+	s->listener = g->listener;
+	s->mechanism = g->mechanism;
+	s->began_us = g->began_us;
+	s->login_us = g->login_us;
 	put_client(s->client, sizeof(s->client), &g->peer);
 	if (old != NULL) {
+		s->is_traced = old->is_traced;
 		s->has_last = old->has_last;
 		s->last_stored = old->last_stored;
 		s->last_t = old->last_t;

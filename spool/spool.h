@@ -22,12 +22,13 @@ enum spool_folder { SPOOL_TMP, SPOOL_NEW, SPOOL_CUR, SPOOL_HOLD, SPOOL_FAILED, S
 struct spool_dirs {
 	int	root_fd;
 	int	fds[SPOOL_NFOLDERS];
+	int	state_fd;		/* of state/ (state.h); -1: a spool of before delivery, in which no reader has made it */
 };
 
 /* "tmp", "new", ... */
 const char *spool_folder_name(enum spool_folder f);
 
-/* Creates what is missing: the spool and its five folders, mode 0700, owned by ids->spool_uid. */
+/* Creates what is missing: the spool, its five folders, state/ and trace/, mode 0700, owned by ids->spool_uid. */
 int	spool_create(const char *path, const struct instance_ids *ids);
 
 /* Opens an existing spool's folders. Follows no link below path. */
@@ -43,6 +44,8 @@ struct spool_recipient {
 struct spool_envelope {
 	char		 id[SPOOL_ID_TEXT];
 	char		*account;
+	char		*credential;		/* the name of the app password that was used; or NULL */
+	bool		 is_from_judged;	/* every address of its From fields is one that the account may use */
 	uint64_t	 session;
 	uint32_t	 transaction;
 	uint64_t	 arrival_us;		/* microseconds since 1970 */
@@ -76,6 +79,16 @@ struct spool_entry {
  * non-zero, which is then returned. A file that goes away meanwhile is passed over.
  */
 int	spool_walk(const struct spool_dirs *d, int (*each)(const struct spool_entry *e, void *arg), void *arg);
+
+/* What a walk passed over because this user may not read it: how many files, and the first one's name. */
+struct spool_unread {
+	size_t			n;
+	enum spool_folder	folder;
+	char			name[SPOOL_NAME_MAX];
+};
+/* The same, and *unread (if not NULL) is filled in. */
+int	spool_walk_unread(const struct spool_dirs *d, int (*each)(const struct spool_entry *e, void *arg), void *arg,
+	    struct spool_unread *unread);
 
 /* One message file that is to be removed, and what became of it, which is only set. */
 struct spool_removal {

@@ -9,13 +9,19 @@
 #include "folder_sync.h"
 #include "id.h"
 #include "ipc.h"
+#include "keys_link.h"
+#include "leave.h"
 #include "loop.h"
 #include "outcome.h"
 #include "pool.h"
+#include "queue.h"
 #include "service.h"
 #include "spool.h"
+#include "trace.h"
 #include "waiting.h"
 
+struct active;
+struct delivery;
 struct message;
 struct session;
 
@@ -31,12 +37,25 @@ struct spooler {
 	bool			 link_is_writing;	/* waits for room in the link */
 	bool			 storage_unsent;	/* an IPC_STORAGE waits for it */
 	bool			 is_low;		/* too little space is left */
-	struct folder_sync	 new_sync;
+	struct folder_sync	 new_sync, cur_sync, state_sync;
 	struct pool		 pool;
 	struct id_source	 ids;
 	struct outcomes		 outcomes;
 	struct waiting		 waiting;
 	struct control		 control;
+	struct keys_link	 keys_link;
+	struct {
+		struct loop_watch	 watch;		/* fd -1: there is none */
+		bool			 is_ready;	/* deliveries may go */
+		bool			 is_writing;	/* waits for room in it */
+		struct delivery		*first, *last;	/* the row of those that it is to be given */
+	}			 relay;
+	struct queue		 queue;
+	struct active		*actives;		/* messages with which something is being done */
+	struct delivery		*deliveries;		/* all that are under way */
+	uint64_t		 next_number;		/* of deliveries and questions to keys; none is given twice, also over a restart */
+	struct leaving		 leaving;
+	struct trace		 trace;
 	struct session		*sessions[SPOOLER_SESSION_BUCKETS];
 	struct session		*dead;			/* to be freed after this round */
 	struct message		*messages;		/* all that are under way */

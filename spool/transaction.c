@@ -104,7 +104,7 @@ finish(struct transaction *t, struct buf *b)
 		errno = EIO;
 		return failed(t, "digest");
 	}
-	format_put_first_line(first, t->size + b->len, digest);
+	format_put_first_line(first, t->size + b->len, digest, t->is_from_judged);
 	if (is_small)
 		memcpy(b->data, first, FORMAT_FIRST_LINE);
 	if ((err = append(t, b)) != ERR_OK)
@@ -134,6 +134,90 @@ int
 transaction_sync_folder(int fd)
 {
 	return fsync(fd) == 0 ? ERR_OK : io_error();
+}
+
+int
+transaction_replace_state(const struct spool_dirs *d, const char *id, const void *p, size_t n, bool is_precious,
+    struct folder_sync *sync)
+{
+	char name[SPOOL_ID_TEXT + 8];
+	int fd, err = ERR_OK, error;
+
+	if (d->state_fd < 0 || str_fmt(name, sizeof(name), "%s.state", id) != ERR_OK) {
+		errno = ENOENT;
+		return ERR_SYSTEM;
+	}
+	fd = openat(d->fds[SPOOL_TMP], name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return io_error();
+	if ((err = io_write_all(fd, p, n)) == ERR_OK && is_precious && fsync(fd) != 0)
+		err = io_error();
+	if (err == ERR_OK && renameat(d->fds[SPOOL_TMP], name, d->state_fd, id) != 0)
+		err = io_error();
+	if (err != ERR_OK) {
+		error = errno;
+		unlinkat(d->fds[SPOOL_TMP], name, 0);
+		errno = error;
+	} else if (is_precious) {
+		err = sync != NULL ? folder_sync_wait(sync) : transaction_sync_folder(d->state_fd);
+	}
+	io_close(&fd);
+	return err;
+}
+
+static void
+fail_state(struct transaction_state *s, int err)
+{
+	s->err = err;
+	s->error = errno;
+}
+
+static void
+write_state(const struct spool_dirs *d, struct transaction_state *s)
+{
+	char name[SPOOL_ID_TEXT + 8];
+	int fd;
+
+	s->err = ERR_OK;
+	if (d->state_fd < 0 || str_fmt(name, sizeof(name), "%s.state", s->id) != ERR_OK) {
+		errno = ENOENT;
+		fail_state(s, ERR_SYSTEM);
+		return;
+	}
+	fd = openat(d->fds[SPOOL_TMP], name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || io_write_all(fd, s->p, s->n) != ERR_OK)
+		fail_state(s, io_error());
+	io_close(&fd);
+}
+
+static void
+name_state(const struct spool_dirs *d, struct transaction_state *s)
+{
+	char name[SPOOL_ID_TEXT + 8];
+
+	if (str_fmt(name, sizeof(name), "%s.state", s->id) != ERR_OK)
+		return;
+	if (s->err == ERR_OK && renameat(d->fds[SPOOL_TMP], name, d->state_fd, s->id) != 0)
+		fail_state(s, io_error());
+	if (s->err != ERR_OK)
+		unlinkat(d->fds[SPOOL_TMP], name, 0);
+}
+
+void
+transaction_replace_states(const struct spool_dirs *d, struct transaction_state *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		write_state(d, &list[i]);
+	/* One sync for all: as many fsync(2) as files would each wait for the disk. */
+	if (n != 0 && d->state_fd >= 0 && syncfs(d->state_fd) != 0)
+		for (size_t i = 0; i < n; i++)
+			fail_state(&list[i], io_error());
+	for (size_t i = 0; i < n; i++)
+		name_state(d, &list[i]);
+	if (n != 0 && d->state_fd >= 0 && transaction_sync_folder(d->state_fd) != ERR_OK)
+		for (size_t i = 0; i < n; i++)
+			if (list[i].err == ERR_OK)
+				fail_state(&list[i], io_error());
 }
 
 /*

@@ -17,6 +17,7 @@ struct transaction {
 	int			 fd;		/* in tmp/, -1 while there is none */
 	EVP_MD_CTX		*digest;	/* of what was written behind the first line */
 	uint64_t		 size;		/* octets written */
+	bool			 is_from_judged;	/* for the first line; to be set before the commit */
 	int			 error;		/* errno of what failed */
 	const char		*failed;	/* which call failed, for the log */
 	bool			 stuck;		/* an error was met and the entry of new/ could not be removed again */
@@ -38,6 +39,17 @@ int	transaction_write(struct transaction *t, struct buf *b);
  */
 int	transaction_commit(struct transaction *t, struct buf *b);
 
+/* One state file of many that are replaced together. */
+struct transaction_state {
+	char		id[SPOOL_ID_TEXT];
+	const void	*p;
+	size_t		n;
+	int		err, error;	/* set: as transaction_replace_state() answers, and errno */
+};
+
+/* The same for many, synced at once: what has ERR_OK is on stable storage. */
+void	transaction_replace_states(const struct spool_dirs *d, struct transaction_state *list, size_t n);
+
 /* Removes what is in tmp/. */
 void	transaction_discard(struct transaction *t);
 
@@ -46,6 +58,13 @@ void	transaction_end(struct transaction *t);
 
 /* Moves a file between open folders, replacing nothing. ERR_EXISTS; ERR_SYSTEM with errno, the file is where it was. */
 int	transaction_move(int from, const char *name, int to, const char *new_name);
+
+/*
+ * Replaces the state file of a message (state.h), by way of tmp/. With is_precious it is on stable storage when it answers ERR_OK; sync is
+ * of state/, or NULL. ERR_FULL, ERR_SYSTEM, with errno: the old one stands.
+ */
+int	transaction_replace_state(const struct spool_dirs *d, const char *id, const void *p, size_t n, bool is_precious,
+	    struct folder_sync *sync);
 
 /* Brings a folder's names to the disk. ERR_FULL, ERR_SYSTEM, with errno. */
 int	transaction_sync_folder(int fd);

@@ -99,8 +99,9 @@ open_entry(const struct spool_dirs *d, const struct found *f, enum spool_folder 
 	memcpy(e->id, f->id, sizeof(f->id));
 	memcpy(e->name, f->name, strlen(f->name) + 1);
 	e->fd = openat(d->fds[folder], f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (e->fd < 0 && errno == EACCES)
+		return ERR_DENIED;
 	if (e->fd < 0)
-		/* One of another owner (EACCES) hides none of the others; postern-spool names it when it starts. */
 		return errno == EMFILE || errno == ENFILE || errno == EIO ? ERR_SYSTEM : ERR_NOTFOUND;
 	if (fstat(e->fd, &st) == 0 && S_ISREG(st.st_mode))
 		return ERR_OK;
@@ -140,11 +141,30 @@ found_free(struct found_list *l)
 	free(l->items);
 }
 
+static void
+note_unread(struct spool_unread *u, const struct spool_entry *e)
+{
+	if (u != NULL && u->n++ == 0) {
+		u->folder = e->folder;
+		memcpy(u->name, e->name, sizeof(u->name));
+	}
+}
+
 int
 spool_walk(const struct spool_dirs *d, int (*each)(const struct spool_entry *e, void *arg), void *arg)
 {
+	return spool_walk_unread(d, each, arg, NULL);
+}
+
+int
+spool_walk_unread(const struct spool_dirs *d, int (*each)(const struct spool_entry *e, void *arg), void *arg,
+    struct spool_unread *unread)
+{
 	struct found_list l = { .n = 0 };
 	int result = find_all(d, &l);
+
+	if (unread != NULL)
+		*unread = (struct spool_unread){ .n = 0 };
 
 	for (size_t i = 0; i < l.n && result == ERR_OK; i++) {
 		struct spool_entry e;
@@ -155,6 +175,11 @@ spool_walk(const struct spool_dirs *d, int (*each)(const struct spool_entry *e, 
 			continue;
 		if ((err = open_found(d, &l.items[i], &e)) == ERR_NOTFOUND)
 			continue;
+		/* One of another owner hides none of the others. */
+		if (err == ERR_DENIED) {
+			note_unread(unread, &e);
+			continue;
+		}
 		if (err != ERR_OK) {
 			result = err;
 			break;

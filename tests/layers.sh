@@ -57,14 +57,16 @@ check_folder daemon/master "common ipc sandbox daemon/worker daemon/master" ""
 check_folder auth "common ipc sandbox auth" "sqlite crypt openssl"
 check_folder keys "common ipc sandbox keys" "openssl"
 check_folder spool "common ipc sandbox spool" "openssl"
-check_folder admin "common ipc sandbox auth spool admin" "openssl"
+check_folder sendmail "common sendmail" ""
+check_folder relay "common ipc sandbox relay" "openssl unbound"
+check_folder admin "common ipc sandbox auth spool admin" "openssl unbound"
 
 # Includes that only some files of a folder may have: header, files that may.
 only() {
 	header=$1
 	shift
 	before=$failed
-	for file in $(grep -ls "^[ 	]*#[ 	]*include[ 	]*[<\"]$header[>\"]" common/* ipc/* sandbox/* daemon/*/* auth/* keys/* spool/* admin/*); do
+	for file in $(grep -ls "^[ 	]*#[ 	]*include[ 	]*[<\"]$header[>\"]" common/* ipc/* sandbox/* daemon/*/* auth/* keys/* spool/* relay/* admin/*); do
 		case " $* " in
 		*" $file "*) continue ;;
 		esac
@@ -82,11 +84,12 @@ only sqlite3.h 'auth/registry*.c' auth/schema.c auth/schema.h auth/statements.c 
 only crypt.h auth/password.c
 only ini.h common/conf.c
 only seccomp.h 'sandbox/*'
-only service.h 'auth/*' 'keys/*' 'spool/*' ipc/service.c
+only unbound.h relay/resolver_process.c admin/dns.c
+only service.h 'auth/*' 'keys/*' 'spool/*' 'relay/*' ipc/service.c
 only message_control.h 'ipc/*' 'daemon/master/*' auth/control.c admin/control.h
-only message_queue.h 'ipc/*' spool/control.c admin/spool_control.h
-only ipc.h 'ipc/*' 'daemon/*' 'auth/*' 'keys/*' 'spool/*'
-only 'openssl/ssl.h' 'daemon/worker/*' 'keys/*' 'admin/*'
+only message_queue.h 'ipc/*' spool/control.c spool/change.h spool/change_batch.h admin/spool_control.h admin/queue_change.h
+only ipc.h 'ipc/*' 'daemon/*' 'auth/*' 'keys/*' 'spool/*' 'relay/*'
+only 'openssl/ssl.h' 'daemon/worker/*' 'keys/*' 'relay/*' 'admin/*'
 set +f
 
 # auth and spool take digests from libcrypto, and nothing of TLS.
@@ -109,8 +112,8 @@ for file in admin/*.c admin/*.h; do
 	for header in $(sed -n 's/^[ \t]*#[ \t]*include[ \t]*"\([^"]*\)".*/\1/p' "$file"); do
 		[ -e "admin/$header" ] || [ -e "common/$header" ] && continue
 		case "$header" in
-		registry.h|password.h|pattern.h|spool.h|lock.h|sandbox.h|message_control.h|message_queue.h) ;;
-		*) bad "$file includes \"$header\": only registry.h, password.h, pattern.h, spool.h, lock.h, message_control.h and message_queue.h" ;;
+		registry.h|password.h|pattern.h|spool.h|lock.h|state.h|change.h|trace_file.h|trace_read.h|sandbox.h|message_control.h|message_queue.h) ;;
+		*) bad "$file includes \"$header\": only registry.h, password.h, pattern.h, spool.h, lock.h, state.h, change.h, trace_file.h, trace_read.h, message_control.h and message_queue.h" ;;
 		esac
 	done
 done
@@ -133,7 +136,7 @@ n=$(printf '%s\n' $where $also | sort -u | grep -c .)
 before=$failed
 for call in strcpy strcat sprintf vsprintf strtok strtok_r atoi atol atoll gets alloca system popen mktemp tmpnam; do
 	hits=$(grep -nsE "(^|[^a-zA-Z0-9_])$call *\(" common/*.[ch] ipc/*.[ch] sandbox/*.[ch] daemon/*/*.[ch] auth/*.[ch] keys/*.[ch] \
-	    spool/*.[ch] admin/*.[ch] tests/unit/*.[ch] tests/bench/*.c | grep -vE ':[0-9]+:[ 	]*(\*|/\*|//)')
+	    spool/*.[ch] relay/*.[ch] sendmail/*.[ch] admin/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.c | grep -vE ':[0-9]+:[ 	]*(\*|/\*|//)')
 	[ -z "$hits" ] || bad "$call is barred:
 $hits"
 done
@@ -141,7 +144,7 @@ done
 
 # No file over 500 lines.
 before=$failed
-for file in common/*.[ch] ipc/*.[ch] sandbox/*.[ch] daemon/*/*.[ch] auth/*.[ch] keys/*.[ch] spool/*.[ch] admin/*.[ch]; do
+for file in common/*.[ch] ipc/*.[ch] sandbox/*.[ch] daemon/*/*.[ch] auth/*.[ch] keys/*.[ch] spool/*.[ch] relay/*.[ch] sendmail/*.[ch] admin/*.[ch]; do
 	[ -e "$file" ] || continue
 	n=$(wc -l <"$file")
 	[ "$n" -le 500 ] || bad "$file has $n lines: 500 are the limit"
@@ -169,6 +172,8 @@ forbid posternd "$registry|^crypt(_r|_rn|_ra|_gensalt.*)?(@|\$)" "what belongs t
 forbid postern-keys "$registry|^crypt(_r|_rn|_ra|_gensalt.*)?(@|\$)|^spool_(open|walk|find|create)\$" "what belongs to others"
 forbid postern-spool "$registry|^crypt(_r|_rn|_ra|_gensalt.*)?(@|\$)|^SSL_|PEM_read" "what belongs to others"
 forbid postern-auth '^SSL_|PEM_read|^spool_(open|walk|find|create)$' "what belongs to others"
+forbid postern-relay "$registry|^crypt(_r|_rn|_ra|_gensalt.*)?(@|\$)|^spool_(open|walk|find|create)\$" "what belongs to others"
+forbid postern-relay 'PEM_read_(bio_)?PrivateKey|PEM_read_bio_RSAPrivateKey|use_PrivateKey_file' "a way to read private keys"
 forbid posternd '^spool_(open|walk|find|create)$' "the spool's reading half"
 forbid posternd 'PEM_read_(bio_)?PrivateKey|PEM_read_bio_RSAPrivateKey|use_PrivateKey_file' "a way to read private keys"
 
@@ -195,7 +200,9 @@ needs() {
 needs posternd libssl libcrypto libinih libseccomp
 needs postern-auth libsqlite3 libcrypt libcrypto libinih libseccomp
 needs postern-keys libssl libcrypto libinih libseccomp
+needs postern-sendmail
 needs postern-spool libcrypto libinih libseccomp
+needs postern-relay libssl libcrypto libunbound libinih libseccomp
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

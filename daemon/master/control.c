@@ -142,7 +142,7 @@ ask_status(struct control_client *c, struct ipc_message *got)
 	for (size_t i = 0; i < SERVICE_COUNT; i++) {
 		const struct service_process *p = &m->services.process[i];
 
-		if (p->id == SERVICE_KEYS && !setup_needs_tls(&m->setup))
+		if (!services_needs(&m->setup, (enum service_id)i))
 			continue;
 		snprintf(s.services[s.nservices].name, sizeof(s.services[0].name), "%s", service_name((enum service_id)i));
 		s.services[s.nservices].pid = (uint32_t)p->pid;

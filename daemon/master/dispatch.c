@@ -29,9 +29,10 @@ static const char *const refusals[] = {
 static enum peer_verdict
 judge(struct master *m, const struct listener *l, const struct netaddr *peer, unsigned sessions)
 {
-	if (clients_is_banned(&m->clients, peer, io_now_ms()))
+	/* Bans and networks are no words about users of this machine. */
+	if (l->conf.kind != LISTENER_LOCAL && clients_is_banned(&m->clients, peer, io_now_ms()))
 		return PEER_BANNED;
-	if (!may_use_listener(&l->conf, peer))
+	if (l->conf.kind != LISTENER_LOCAL && !may_use_listener(&l->conf, peer))
 		return PEER_CLOSED;
 	if (sessions == 0 || sessions > m->setup.conf.limits_sessions_per_address)
 		return PEER_TOO_MANY;
@@ -64,7 +65,7 @@ static int
 hand_over(struct master *m, const struct ipc_session *s, int client_fd)
 {
 	int fds[3] = { client_fd, -1, -1 };
-	size_t nfds = s->listener == LISTENER_PLAIN ? 2 : 3;
+	size_t nfds = s->listener == LISTENER_PLAIN || s->listener == LISTENER_LOCAL ? 2 : 3;
 	int err = connect_service(m, SERVICE_AUTH, s, &fds[1]);
 
 	if (err != ERR_OK)

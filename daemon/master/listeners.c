@@ -15,6 +15,7 @@
 #include "activation.h"
 #include "err.h"
 #include "io.h"
+#include "local.h"
 #include "log.h"
 #include "master.h"
 #include "reply.h"
@@ -77,16 +78,32 @@ turn_away(const struct listener *l, int fd)
 	io_close(&fd);
 }
 
-static void
-accept_clients(void *owner, uint32_t events)
+/* Who is at both ends. At the local socket: the user that had connected, as the kernel knows it. */
+static int
+get_addresses(const struct listener *l, int fd, const struct sockaddr_storage *ss, struct netaddr *peer, struct netaddr *local)
+{
+	struct sockaddr_storage ours = { .ss_family = 0 };
+	socklen_t len = sizeof(ours);
+
+	if (l->conf.kind == LISTENER_LOCAL) {
+		*local = l->conf.address;
+		return local_get_peer(fd, peer);
+	}
+	if (getsockname(fd, (struct sockaddr *)&ours, &len) != 0 || netaddr_from_sockaddr(peer, ss) != ERR_OK)
+		return ERR_SYSTEM;
+	return netaddr_from_sockaddr(local, &ours);
+}
+
+void
+listeners_accept(void *owner, uint32_t events)
 {
 	struct listener *l = owner;
 	struct master *m = l->master;
 
 	(void)events;
 	for (int i = 0; i < ACCEPTS_A_ROUND && !m->listeners.paused; i++) {
-		struct sockaddr_storage ss = { .ss_family = 0 }, ours = { .ss_family = 0 };
-		socklen_t len = sizeof(ss), ours_len = sizeof(ours);
+		struct sockaddr_storage ss = { .ss_family = 0 };
+		socklen_t len = sizeof(ss);
 		struct netaddr peer, local;
 		int fd;
 
@@ -104,9 +121,7 @@ accept_clients(void *owner, uint32_t events)
 			}
 			return;
 		}
-		if (netaddr_from_sockaddr(&peer, &ss) != ERR_OK ||
-		    getsockname(fd, (struct sockaddr *)&ours, &ours_len) != 0 ||
-		    netaddr_from_sockaddr(&local, &ours) != ERR_OK)
+		if (get_addresses(l, fd, &ss, &peer, &local) != ERR_OK)
 			io_close(&fd);
 		else if (!served)
 			turn_away(l, fd);
@@ -149,7 +164,7 @@ open_listener(struct master *m, const struct conf_listener *c, struct listener *
 	}
 	l->master = m;
 	l->conf = *c;
-	l->watch = (struct loop_watch){ .fd = fd, .handle = accept_clients, .owner = l };
+	l->watch = (struct loop_watch){ .fd = fd, .handle = listeners_accept, .owner = l };
 	*made = l;
 	return ERR_OK;
 }
@@ -181,34 +196,45 @@ listeners_switch(struct master *m, const struct conf *c, char *why, size_t size)
 	for (size_t i = 0; i < old.n; i++)
 		if (find_open(&m->listeners, &old.list[i]->conf.address) != old.list[i])
 			close_listener(m, old.list[i]);
+	local_switch(m, c->local_submit != 0);
 	if (!m->listeners.paused)
 		listeners_resume(m);
 	return ERR_OK;
+}
+
+static void
+watch(struct master *m, struct listener *l)
+{
+	if (!l->watched)
+		l->watched = loop_add(&m->loop, &l->watch, EPOLLIN) == ERR_OK;
+}
+
+static void
+unwatch(struct master *m, struct listener *l)
+{
+	if (l->watched)
+		loop_remove(&m->loop, &l->watch);
+	l->watched = false;
 }
 
 void
 listeners_pause(struct master *m)
 {
 	m->listeners.paused = true;
-	for (size_t i = 0; i < m->listeners.n; i++) {
-		struct listener *l = m->listeners.list[i];
-
-		if (l->watched)
-			loop_remove(&m->loop, &l->watch);
-		l->watched = false;
-	}
+	for (size_t i = 0; i < m->listeners.n; i++)
+		unwatch(m, m->listeners.list[i]);
+	if (m->listeners.local != NULL)
+		unwatch(m, m->listeners.local);
 }
 
 void
 listeners_resume(struct master *m)
 {
 	m->listeners.paused = false;
-	for (size_t i = 0; i < m->listeners.n; i++) {
-		struct listener *l = m->listeners.list[i];
-
-		if (!l->watched)
-			l->watched = loop_add(&m->loop, &l->watch, EPOLLIN) == ERR_OK;
-	}
+	for (size_t i = 0; i < m->listeners.n; i++)
+		watch(m, m->listeners.list[i]);
+	if (m->listeners.local != NULL)
+		watch(m, m->listeners.local);
 }
 
 void
@@ -217,4 +243,5 @@ listeners_close(struct master *m)
 	for (size_t i = 0; i < m->listeners.n; i++)
 		close_listener(m, m->listeners.list[i]);
 	m->listeners.n = 0;
+	local_switch(m, false);
 }

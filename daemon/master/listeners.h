@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "conf.h"
 #include "loop.h"
@@ -19,6 +20,7 @@ struct listener {
 struct listeners {
 	struct listener	*list[CONF_LISTENERS_MAX];
 	size_t		 n;
+	struct listener	*local;		/* the local socket; NULL: off */
 	bool		 paused;
 };
 
@@ -27,6 +29,9 @@ struct listeners {
  * names the address and what to do. ERR_EXISTS (in use), ERR_DENIED (privileged port), ERR_SYSTEM, ERR_NOMEM.
  */
 int	listeners_switch(struct master *m, const struct conf *c, char *why, size_t size);
+
+/* Accepts what waits at a listener; owner is it. */
+void	listeners_accept(void *owner, uint32_t events);
 
 /* Stops and starts accepting; connections wait in the kernel meanwhile. */
 void	listeners_pause(struct master *m);

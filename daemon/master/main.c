@@ -21,6 +21,7 @@
 
 #include "activation.h"
 #include "err.h"
+#include "exhausted.h"
 #include "io.h"
 #include "log.h"
 #include "notify.h"
@@ -31,6 +32,7 @@
 #define READY_MS 600000		/* a big spool takes its time to be looked through */
 #define STOP_WORKERS_MS 6000
 #define STOP_SERVICES_MS 1200
+#define STOP_DELIVERIES_MS 15000	/* for those whose message the next hop has whole, and has not answered */
 #define DOWN_WORD_MS 3000	/* a service missing for longer: clients are told 421 instead of waiting */
 
 static struct master master;
@@ -124,7 +126,7 @@ prepare_sandbox(struct master *m)
 static void
 try_sandbox(struct master *m)
 {
-	char text[128];
+	char text[128], why[300];
 	uint32_t parts;
 	int status;
 	pid_t pid;
@@ -134,7 +136,9 @@ try_sandbox(struct master *m)
 		    "fix", m->sandbox.require ? "use a kernel with Landlock, or set sandbox.require off" : NULL, NULL);
 	if ((pid = fork()) == 0)
 		_exit(sandbox_demote(&m->sandbox, &parts) == ERR_OK && sandbox_seal(&m->sandbox, &parts) == ERR_OK ? 0 : 1);
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+	if (pid < 0)
+		log_fatal(EX_OSERR, "no process can be started: %s", exhausted_explain(why, sizeof(why), errno));
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		log_fatal(EX_OSERR, "the workers' sandbox can't be entered; smtpadm selftest sandbox says which part is missing");
 	sandbox_put_parts(text, m->ids.separate ? SANDBOX_PARTS_ALL : SANDBOX_PARTS_UNPRIVILEGED);
 	log_info("sandbox.ready", "build", sandbox_build_name, "parts", text, NULL);
@@ -269,7 +273,7 @@ serve(struct master *m)
 	}
 }
 
-/* Workers first, since they need the services to keep their promises; all within 8 seconds. */
+/* Workers first, since they need the services to keep their promises; all within 8 seconds, and 15 more where a next hop is slow. */
 static void
 stop(struct master *m)
 {
@@ -283,7 +287,9 @@ stop(struct master *m)
 		run_until(m, pool_is_empty, 300);
 	}
 	services_end(m);
-	if (!run_until(m, services_are_gone, STOP_SERVICES_MS)) {
+	if (!run_until(m, services_are_gone, STOP_SERVICES_MS) && services_only_deliver(m))
+		run_until(m, services_are_gone, STOP_DELIVERIES_MS);
+	if (!services_are_gone(m)) {
 		services_kill(m);
 		run_until(m, services_are_gone, 300);
 	}
@@ -303,17 +309,21 @@ log_listeners(const struct master *m)
 		log_info("listening", "listener", l->name, "kind", conf_listener_kind(l->kind),
 		    "address", netaddr_put(address, &l->address), NULL);
 	}
+	if (m->listeners.local != NULL)
+		log_info("listening", "listener", "local", "kind", "local", "path", INSTANCE_SUBMIT_FILE, NULL);
 }
 
 static void
 open_everything(struct master *m, const struct options *o)
 {
 	char why[1024];
+	int err;
 
 	if (instance_open(&m->in, o->root) != ERR_OK)
 		log_fatal(EX_OSERR, "the folder %s can't be used", o->root);
-	if (setup_load(&m->in, &m->setup, why, sizeof(why)) != ERR_OK)
-		log_fatal(EX_CONFIG, "%s", why);
+	/* The codes that smtpadm config check has for these. */
+	if ((err = setup_load(&m->in, &m->setup, why, sizeof(why))) != ERR_OK)
+		log_fatal(err == ERR_NOTFOUND ? EX_NOINPUT : err == ERR_DENIED ? EX_NOPERM : EX_CONFIG, "%s", why);
 	log_configure((enum log_level)m->setup.conf.log_level, (enum log_format)m->setup.conf.log_format);
 	if (m->setup.conf.log_target == LOG_TARGET_SYSLOG && !o->selftest)
 		log_open_syslog();

@@ -30,6 +30,7 @@ struct setup {
 	struct tls_shared	*tls;		/* NULL without a TLS listener */
 	uint8_t			 tls_digests[CONF_PAIRS_MAX][32];	/* of the pairs, in order */
 	size_t			 ntls;
+	bool			 has_dkim;	/* there are keys to sign mail with */
 	uint64_t		 files;		/* the state of the pairs' files before they were read: setup_files() */
 };
 
@@ -67,6 +68,8 @@ int	setup_load_again(const struct instance *in, const struct setup *from, struct
 uint64_t setup_files(const struct instance *in, const struct conf *c);
 void	setup_free(struct setup *s);
 bool	setup_needs_tls(const struct setup *s);
+/* Whether postern-keys has work. */
+bool	setup_needs_keys(const struct setup *s);
 /* Raises the limit of open files as far as it goes; fewer workers when that is not enough for workers.max. ERR_DENIED, with why. */
 int	setup_fit_limits(struct setup *s, char *why, size_t size);
 

@@ -4,6 +4,7 @@
  */
 #include "pool.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "exhausted.h"
 #include "io.h"
 #include "log.h"
 #include "master.h"
@@ -95,6 +97,7 @@ make(struct master *m)
 static int
 make_or_pause(struct master *m)
 {
+	char why[300];
 	int err;
 
 	if (io_now_ms() < m->pool.fork_after_ms)
@@ -106,7 +109,7 @@ make_or_pause(struct master *m)
 	if (m->pool.starved_since_ms == 0)
 		m->pool.starved_since_ms = io_now_ms();
 	if (m->pool.logged_ms == 0 || io_now_ms() - m->pool.logged_ms > FORK_LOG_MS) {
-		log_error("worker.fork_failed", "reason", err_text(err),
+		log_error("worker.fork_failed", "reason", err == ERR_SYSTEM ? exhausted_explain(why, sizeof(why), errno) : err_text(err),
 		    "fix", "raise the limits for processes and descriptors, or lower workers.max", NULL);
 		m->pool.logged_ms = io_now_ms();
 	}
@@ -313,7 +316,7 @@ pool_describe(const struct master *m, const struct pool_place *p, struct ipc_con
 		.age_ms = io_now_ms() - w->started_ms,
 	};
 	/* A login on a listener with STARTTLS comes behind it. */
-	row->tls = w->session.listener == LISTENER_PLAIN ? SESSION_TLS_NO :
+	row->tls = w->session.listener == LISTENER_PLAIN || w->session.listener == LISTENER_LOCAL ? SESSION_TLS_NO :
 	    w->session.listener == LISTENER_SUBMISSIONS || w->account != NULL ? SESSION_TLS_YES : SESSION_TLS_UNKNOWN;
 	if (w->account != NULL)
 		memcpy(row->account, w->account, sizeof(row->account));

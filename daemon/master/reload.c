@@ -55,7 +55,7 @@ reload_abort(struct master *m, const char *why)
 	else
 		log_error("config.rejected", "reason", why, "state", "the old configuration stays in force", NULL);
 	if (m->reloading) {
-		services_drop_next_keys(m);
+		services_drop_next(m);
 		setup_free(&m->next);
 	}
 	m->metrics[METRIC_RELOADS_REJECTED]++;
@@ -74,14 +74,14 @@ reload_commit(struct master *m)
 		reload_abort(m, why);
 		return;
 	}
-	if (setup_needs_tls(&m->next))
-		services_take_next_keys(m);
 	setup_free(&m->setup);
 	m->setup = m->next;
 	m->next = (struct setup){ .text = NULL };
 	log_configure((enum log_level)m->setup.conf.log_level, (enum log_format)m->setup.conf.log_format);
+	/* Spool hears of new routes before it hears of the relay that knows them. */
 	if (!m->reload_is_ours)
 		services_tell_conf(m);
+	services_take_next(m);
 	pool_drop_idle(m);
 	pool_fill(m);
 	if (m->reload_is_ours)
@@ -96,12 +96,18 @@ reload_commit(struct master *m)
 	finish(m, "Serving");
 }
 
+/* For changed certificates keys alone; for a new configuration all that it needs. They answer; none: it is in force. */
 static void
-start_keys(struct master *m)
+start_next(struct master *m)
 {
 	m->reloading = true;
-	if (services_start_next_keys(m, &m->next) != ERR_OK && m->reloading)
+	if (setup_needs_keys(&m->next) && services_start_next(m, NEXT_KEYS, &m->next) != ERR_OK && m->reloading)
 		reload_abort(m, "postern-keys could not be started");
+	if (m->reloading && !m->reload_is_ours && services_needs(&m->next, SERVICE_RELAY) &&
+	    services_start_next(m, NEXT_RELAY, &m->next) != ERR_OK && m->reloading)
+		reload_abort(m, "postern-relay could not be started");
+	if (m->reloading && services_next_are_ready(m))
+		reload_commit(m);
 }
 
 void
@@ -124,10 +130,8 @@ reload_begin(struct master *m)
 	if ((name = unchangeable(&m->setup.conf, &m->next.conf)) != NULL) {
 		snprintf(why, sizeof(why), "%s can't change while the service runs: restart posternd for that", name);
 		reload_abort(m, why);
-	} else if (!setup_needs_tls(&m->next)) {
-		reload_commit(m);
 	} else {
-		start_keys(m);
+		start_next(m);
 	}
 }
 
@@ -138,7 +142,7 @@ reload_certificates(struct master *m)
 
 	m->reload_is_ours = true;
 	if (setup_load_again(&m->in, &m->setup, &m->next, why, sizeof(why)) == ERR_OK)
-		start_keys(m);
+		start_next(m);
 	else
 		reload_abort(m, why);
 }

@@ -1,5 +1,5 @@
 /*
- * The services: starting them, hearing whether they are ready, linking auth with spool, and starting again what
+ * The services: starting them, hearing whether they are ready, linking them with each other, and starting again what
  * died. Run by the master as it was started. What a service says is its own state, nothing more is believed.
  */
 #include "services.h"
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "exhausted.h"
 #include "io.h"
 #include "log.h"
 #include "master.h"
@@ -22,10 +23,12 @@
 
 #define RETRY_FIRST_MS 50
 #define RETRY_MS 1000
+#define RETRY_DOUBLINGS 6	/* of a relay that fails again and again: a minute */
 
 static const char *const names[SERVICE_COUNT] = {
-	[SERVICE_AUTH] = "auth", [SERVICE_KEYS] = "keys", [SERVICE_SPOOL] = "spool",
+	[SERVICE_AUTH] = "auth", [SERVICE_KEYS] = "keys", [SERVICE_SPOOL] = "spool", [SERVICE_RELAY] = "relay",
 };
+static const enum service_id next_ids[NEXT_COUNT] = { [NEXT_KEYS] = SERVICE_KEYS, [NEXT_RELAY] = SERVICE_RELAY };
 
 const char *
 service_name(enum service_id id)
@@ -33,10 +36,25 @@ service_name(enum service_id id)
 	return names[id];
 }
 
+bool
+services_needs(const struct setup *s, enum service_id id)
+{
+	return id == SERVICE_KEYS ? setup_needs_keys(s) : id == SERVICE_RELAY ? s->conf.nroutes != 0 : true;
+}
+
 static bool
 is_needed(const struct master *m, enum service_id id)
 {
-	return id != SERVICE_KEYS || setup_needs_tls(&m->setup);
+	return services_needs(&m->setup, id);
+}
+
+/* Whether it is one that a reload has started and not yet taken. */
+static bool
+is_next(const struct service_process *p)
+{
+	const struct services *s = &p->master->services;
+
+	return p >= s->next && p < s->next + NEXT_COUNT;
 }
 
 static void
@@ -50,23 +68,43 @@ close_control(struct service_process *p)
 	p->ready = false;
 }
 
-/* Auth and spool talk to each other over a pair of their own, made anew whenever one of them is new. */
-static void
-link_auth_and_spool(struct master *m)
+static int
+tell_link(struct master *m, enum service_id id, enum service_id other, int fd)
 {
-	struct service_process *auth = &m->services.process[SERVICE_AUTH], *spool = &m->services.process[SERVICE_SPOOL];
+	static const enum link_peer peers[SERVICE_COUNT] = {
+		[SERVICE_AUTH] = LINK_AUTH, [SERVICE_KEYS] = LINK_KEYS, [SERVICE_SPOOL] = LINK_SPOOL, [SERVICE_RELAY] = LINK_RELAY,
+	};
 	uint8_t data[16];
 	struct wire_out w;
+
+	wire_out_init(&w, data, sizeof(data));
+	ipc_put_link(&w, peers[other]);
+	return services_tell(m, id, &w, &fd);
+}
+
+/* Those that talk to each other have a pair of their own, made anew whenever one of them is new. */
+static void
+link_with_others(struct master *m, enum service_id id)
+{
+	static const enum service_id pairs[][2] = {
+		{ SERVICE_SPOOL, SERVICE_AUTH }, { SERVICE_SPOOL, SERVICE_KEYS }, { SERVICE_SPOOL, SERVICE_RELAY },
+	};
 	int fds[2];
 
-	if (!auth->ready || !spool->ready || ipc_pair(fds) != ERR_OK)
-		return;
-	wire_out_init(&w, data, sizeof(data));
-	ipc_put_empty(&w, IPC_LINK);
-	if (services_tell(m, SERVICE_SPOOL, &w, &fds[1]) != ERR_OK || services_tell(m, SERVICE_AUTH, &w, &fds[0]) != ERR_OK)
-		log_error("link.failed", "services", "auth spool", NULL);
-	io_close(&fds[0]);
-	io_close(&fds[1]);
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		enum service_id a = pairs[i][0], b = pairs[i][1];
+
+		bool is_there = m->services.process[b].ready;
+
+		/* Of keys that are not there spool hears, too: mail that is to be signed waits for them, and this end of the pair is closed. */
+		if ((a != id && b != id) || !m->services.process[a].ready || !(is_there || (b == SERVICE_KEYS && m->setup.has_dkim)) ||
+		    ipc_pair(fds) != ERR_OK)
+			continue;
+		if (tell_link(m, a, b, fds[1]) != ERR_OK || (is_there && tell_link(m, b, a, fds[0]) != ERR_OK))
+			log_error("link.failed", "service", names[a], "with", names[b], NULL);
+		io_close(&fds[0]);
+		io_close(&fds[1]);
+	}
 }
 
 static void
@@ -75,7 +113,7 @@ failed(struct service_process *p, uint8_t code, const char *reason)
 	p->failed = true;
 	p->code = code;
 	snprintf(p->reason, sizeof(p->reason), "%s", reason);
-	if (p == &p->master->services.next_keys)
+	if (is_next(p))
 		reload_abort(p->master, reason);
 	else
 		log_error("service.failed", "service", names[p->id], "reason", reason, NULL);
@@ -85,7 +123,7 @@ static void
 became_ready(struct service_process *p, const struct ipc_ready *r)
 {
 	struct master *m = p->master;
-	const struct setup *s = p == &m->services.next_keys ? &m->next : &m->setup;
+	const struct setup *s = is_next(p) ? &m->next : &m->setup;
 	char parts[128];
 
 	if (p->id == SERVICE_KEYS && (r->detail_len != s->ntls * sizeof(s->tls_digests[0]) ||
@@ -100,10 +138,10 @@ became_ready(struct service_process *p, const struct ipc_ready *r)
 	p->ready = p->served = true;
 	p->failed = false;
 	log_info("service.ready", "service", names[p->id], "sandbox", sandbox_put_parts(parts, r->parts), NULL);
-	if (p == &m->services.next_keys)
+	if (!is_next(p))
+		link_with_others(m, p->id);
+	else if (services_next_are_ready(m))
 		reload_commit(m);
-	else if (p->id != SERVICE_KEYS)
-		link_auth_and_spool(m);
 }
 
 /* What a service counted; it may count only its own. */
@@ -114,7 +152,7 @@ add_counters(const struct service_process *p, struct wire_in *body)
 	size_t from = p->id == SERVICE_AUTH ? METRIC_OF_MASTER_END : METRIC_OF_AUTH_END;
 	size_t end = p->id == SERVICE_AUTH ? METRIC_OF_AUTH_END : METRIC_COUNT;
 
-	if (p->id == SERVICE_KEYS || ipc_get_counters(body, &c) != ERR_OK || c.first < from || c.first + c.n > end)
+	if ((p->id != SERVICE_AUTH && p->id != SERVICE_SPOOL) || ipc_get_counters(body, &c) != ERR_OK || c.first < from || c.first + c.n > end)
 		return ERR_DENIED;
 	for (size_t i = 0; i < c.n; i++)
 		p->master->metrics[c.first + i] += c.values[i];
@@ -153,8 +191,9 @@ static int
 start(struct master *m, struct service_process *p, enum service_id id, const struct setup *s)
 {
 	int fds[2], conf_fd, err;
+	char why[400], text[300];
 
-	*p = (struct service_process){ .master = m, .id = id, .started_ms = io_now_ms() };
+	*p = (struct service_process){ .master = m, .id = id, .started_ms = io_now_ms(), .failures = p->failures };
 	p->control = (struct loop_watch){ .fd = -1, .handle = hear, .owner = p };
 	if (ipc_pair(fds) != ERR_OK)
 		return ERR_SYSTEM;
@@ -168,7 +207,8 @@ start(struct master *m, struct service_process *p, enum service_id id, const str
 		err = loop_add(&m->loop, &p->control, EPOLLIN);
 	if (err != ERR_OK) {
 		io_close(&p->control.fd);
-		failed(p, 71, "the process could not be started: see the limits for processes and descriptors");
+		snprintf(why, sizeof(why), "the process could not be started: %s", exhausted_explain(text, sizeof(text), errno));
+		failed(p, 71, why);
 		return err;
 	}
 	p->open = true;
@@ -186,9 +226,18 @@ services_start(struct master *m)
 }
 
 int
-services_start_next_keys(struct master *m, const struct setup *s)
+services_start_next(struct master *m, enum next_id next, const struct setup *s)
 {
-	return start(m, &m->services.next_keys, SERVICE_KEYS, s);
+	return start(m, &m->services.next[next], next_ids[next], s);
+}
+
+bool
+services_next_are_ready(const struct master *m)
+{
+	for (size_t i = 0; i < NEXT_COUNT; i++)
+		if (m->services.next[i].master != NULL && !m->services.next[i].ready)
+			return false;
+	return true;
 }
 
 static void
@@ -197,7 +246,7 @@ drain(struct master *m, struct service_process *p)
 	if (p->pid != 0) {
 		size_t i = 0;
 
-		while (i < 7 && m->services.draining[i] != 0)
+		while (i < SERVICES_DRAINING - 1 && m->services.draining[i] != 0)
 			i++;
 		m->services.draining[i] = p->pid;
 	}
@@ -205,10 +254,10 @@ drain(struct master *m, struct service_process *p)
 	p->pid = 0;
 }
 
-void
-services_take_next_keys(struct master *m)
+static void
+take_next(struct master *m, enum next_id id)
 {
-	struct service_process *now = &m->services.process[SERVICE_KEYS], *next = &m->services.next_keys;
+	struct service_process *now = &m->services.process[next_ids[id]], *next = &m->services.next[id];
 
 	if (now->master != NULL)
 		drain(m, now);
@@ -219,16 +268,33 @@ services_take_next_keys(struct master *m)
 	if (loop_add(&m->loop, &now->control, EPOLLIN) != ERR_OK)
 		now->open = false;
 	*next = (struct service_process){ .pid = 0 };
+	link_with_others(m, next_ids[id]);
 }
 
 void
-services_drop_next_keys(struct master *m)
+services_take_next(struct master *m)
 {
-	struct service_process *next = &m->services.next_keys;
+	struct service_process *relay = &m->services.process[SERVICE_RELAY];
 
-	if (next->master != NULL)
-		drain(m, next);
-	*next = (struct service_process){ .pid = 0 };
+	for (size_t i = 0; i < NEXT_COUNT; i++)
+		if (m->services.next[i].master != NULL)
+			take_next(m, (enum next_id)i);
+	if (!is_needed(m, SERVICE_RELAY) && relay->master != NULL) {
+		drain(m, relay);
+		*relay = (struct service_process){ .master = m, .id = SERVICE_RELAY };
+	}
+}
+
+void
+services_drop_next(struct master *m)
+{
+	for (size_t i = 0; i < NEXT_COUNT; i++) {
+		struct service_process *next = &m->services.next[i];
+
+		if (next->master != NULL)
+			drain(m, next);
+		*next = (struct service_process){ .pid = 0 };
+	}
 }
 
 bool
@@ -239,12 +305,18 @@ services_may_serve(const struct master *m, enum listener_kind kind)
 }
 
 bool
-services_are_ready(const struct master *m)
+services_can_submit(const struct master *m)
 {
 	for (size_t i = 0; i < SERVICE_COUNT; i++)
-		if (is_needed(m, (enum service_id)i) && !m->services.process[i].ready)
+		if (i != SERVICE_RELAY && is_needed(m, (enum service_id)i) && !m->services.process[i].ready)
 			return false;
 	return true;
+}
+
+bool
+services_are_ready(const struct master *m)
+{
+	return services_can_submit(m) && (!is_needed(m, SERVICE_RELAY) || m->services.process[SERVICE_RELAY].ready);
 }
 
 const struct service_process *
@@ -256,45 +328,76 @@ services_failed(const struct master *m)
 	return NULL;
 }
 
+/* How long to wait before it is started again. A relay that can't work may need an admin: that is no reason to keep a core busy. */
+static uint64_t
+back_off(struct service_process *p)
+{
+	uint64_t now = io_now_ms();
+
+	if (!p->failed) {
+		p->failures = 0;
+		return now + (now - p->started_ms < RETRY_MS ? RETRY_MS : RETRY_FIRST_MS);
+	}
+	if (p->failures < RETRY_DOUBLINGS)
+		p->failures++;
+	return now + (p->id == SERVICE_RELAY ? RETRY_MS << (p->failures - 1) : RETRY_MS);
+}
+
+static void
+reap(struct service_process *p, int status)
+{
+	struct master *m = p->master;
+	char number[24];
+
+	/* Its last words first: why it could not start. */
+	if (p->open && !p->failed && !p->served)
+		hear(p, 0);
+	if (!p->failed && !p->served && !m->stopping)
+		failed(p, 70, WIFEXITED(status) && WEXITSTATUS(status) == 69 ?
+		    "its program can't be executed: is the installation complete?" : "it ended while it was starting");
+	p->pid = 0;
+	close_control(p);
+	if (!m->stopping)
+		log_event(LOG_LEVEL_ALARM, 0, "service.died", "service", names[p->id],
+		    WIFSIGNALED(status) ? "signal" : "status",
+		    str_put_u64(number, (uint64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status))), NULL);
+	p->retry_ms = back_off(p);
+}
+
+static void
+reap_next(struct service_process *p, pid_t pid)
+{
+	struct master *m = p->master;
+	char why[80];
+
+	if (p->open && !p->failed)
+		hear(p, 0);
+	/* Its last words may have ended the reload, or begun what it was started for; then it is elsewhere. */
+	if (p->pid != pid)
+		return;
+	p->pid = 0;
+	snprintf(why, sizeof(why), "postern-%s ended while it was starting", names[p->id]);
+	if (m->reloading)
+		reload_abort(m, why);
+}
+
 bool
 services_reap(struct master *m, pid_t pid, int status)
 {
-	char number[24];
+	struct services *s = &m->services;
 
+	for (size_t i = 0; i < NEXT_COUNT; i++)
+		if (s->next[i].pid == pid)
+			reap_next(&s->next[i], pid);
 	for (size_t i = 0; i < SERVICE_COUNT; i++) {
-		struct service_process *p = &m->services.process[i];
-
-		if (p->pid != pid)
-			continue;
-		/* Its last words first: why it could not start. */
-		if (p->open && !p->failed && !p->served)
-			hear(p, 0);
-		if (!p->failed && !p->served && !m->stopping)
-			failed(p, 70, WIFEXITED(status) && WEXITSTATUS(status) == 69 ?
-			    "its program can't be executed: is the installation complete?" : "it ended while it was starting");
-		p->pid = 0;
-		close_control(p);
-		if (!m->stopping)
-			log_event(LOG_LEVEL_ALARM, 0, "service.died", "service", names[p->id],
-			    WIFSIGNALED(status) ? "signal" : "status",
-			    str_put_u64(number, (uint64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status))), NULL);
-		p->retry_ms = io_now_ms() + (p->failed || io_now_ms() - p->started_ms < RETRY_MS ? RETRY_MS : RETRY_FIRST_MS);
-		return true;
-	}
-	if (m->services.next_keys.pid == pid) {
-		if (m->services.next_keys.open && !m->services.next_keys.failed)
-			hear(&m->services.next_keys, 0);
-		/* Its last words may have ended the reload; then it is among those that drain. */
-		if (m->services.next_keys.pid == pid) {
-			m->services.next_keys.pid = 0;
-			if (m->reloading)
-				reload_abort(m, "postern-keys ended while it was starting");
+		if (s->process[i].pid == pid) {
+			reap(&s->process[i], status);
 			return true;
 		}
 	}
-	for (size_t i = 0; i < 8; i++) {
-		if (m->services.draining[i] == pid) {
-			m->services.draining[i] = 0;
+	for (size_t i = 0; i < SERVICES_DRAINING; i++) {
+		if (s->draining[i] == pid) {
+			s->draining[i] = 0;
 			return true;
 		}
 	}
@@ -314,12 +417,12 @@ services_tick(struct master *m, uint64_t now_ms)
 		if (p->retry_ms <= now_ms) {
 			m->metrics[METRIC_RESTARTS_AUTH + i]++;
 			start(m, p, (enum service_id)i, &m->setup);
-			p->retry_ms = now_ms + RETRY_MS;
+			p->retry_ms = now_ms + RETRY_MS;	/* if not even that could be done */
 		}
 		if (wait < 0 || (int)(p->retry_ms - now_ms) < wait)
 			wait = (int)(p->retry_ms - now_ms);
 	}
-	if (services_are_ready(m))
+	if (services_can_submit(m))
 		m->services.down_since_ms = 0;
 	else if (m->services.down_since_ms == 0)
 		m->services.down_since_ms = now_ms;
@@ -363,8 +466,7 @@ services_end(struct master *m)
 {
 	for (size_t i = 0; i < SERVICE_COUNT; i++)
 		close_control(&m->services.process[i]);
-	if (m->services.next_keys.master != NULL)
-		services_drop_next_keys(m);
+	services_drop_next(m);
 }
 
 void
@@ -373,7 +475,7 @@ services_kill(struct master *m)
 	for (size_t i = 0; i < SERVICE_COUNT; i++)
 		if (m->services.process[i].pid != 0)
 			kill(m->services.process[i].pid, SIGKILL);
-	for (size_t i = 0; i < 8; i++)
+	for (size_t i = 0; i < SERVICES_DRAINING; i++)
 		if (m->services.draining[i] != 0)
 			kill(m->services.draining[i], SIGKILL);
 }
@@ -385,4 +487,12 @@ services_are_gone(const struct master *m)
 		if (m->services.process[i].pid != 0)
 			return false;
 	return true;
+}
+
+bool
+services_only_deliver(const struct master *m)
+{
+	const struct service_process *p = m->services.process;
+
+	return p[SERVICE_AUTH].pid == 0 && p[SERVICE_KEYS].pid == 0 && is_needed(m, SERVICE_RELAY);
 }

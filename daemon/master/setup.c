@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "err.h"
 #include "log.h"
@@ -23,6 +23,12 @@ bool
 setup_needs_tls(const struct setup *s)
 {
 	return conf_needs_tls(&s->conf);
+}
+
+bool
+setup_needs_keys(const struct setup *s)
+{
+	return setup_needs_tls(s) || s->has_dkim;
 }
 
 /* FNV-1a: that nobody wants two states to look the same is enough. */
@@ -63,7 +69,7 @@ setup_files(const struct instance *in, const struct conf *c)
 }
 
 static int
-load_tls(const struct instance *in, struct setup *s, char *why, size_t size)
+load_files(const struct instance *in, struct setup *s, char *why, size_t size)
 {
 	static char paths[CONF_PAIRS_MAX][PATH_MAX];
 	static struct conf_pair pairs[CONF_PAIRS_MAX];
@@ -71,6 +77,8 @@ load_tls(const struct instance *in, struct setup *s, char *why, size_t size)
 	size_t n;
 	int err;
 
+	/* The folder is made with the first key. */
+	s->has_dkim = access(in->dkim_dir, F_OK) == 0;
 	if (!setup_needs_tls(s))
 		return ERR_OK;
 	s->files = setup_files(in, &s->conf);
@@ -114,7 +122,7 @@ setup_load(const struct instance *in, struct setup *s, char *why, size_t size)
 		    "run smtpadm setup, or add one with 'address = 0.0.0.0:587'", in->conf_file);
 		err = ERR_SYNTAX;
 	} else {
-		err = load_tls(in, s, why, size);
+		err = load_files(in, s, why, size);
 	}
 	if (err != ERR_OK)
 		setup_free(s);
@@ -137,7 +145,7 @@ setup_load_again(const struct instance *in, const struct setup *from, struct set
 	if ((err = conf_parse(&s->conf, s->text, s->len, &error)) != ERR_OK)
 		snprintf(why, size, "%s", error.text);
 	else
-		err = load_tls(in, s, why, size);
+		err = load_files(in, s, why, size);
 	if (err != ERR_OK)
 		setup_free(s);
 	return err;

@@ -154,7 +154,7 @@ cmd_auth(struct session *s, struct argument a)
 			left--;
 		}
 	}
-	if (s->login) {
+	if (s->login || s->facts.listener == LISTENER_LOCAL) {
 		mem_wipe(a.p, a.n);
 		return REPLY_ALREADY_AUTHENTICATED;
 	}

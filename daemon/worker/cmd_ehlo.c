@@ -46,8 +46,12 @@ cmd_ehlo(struct session *s, struct argument a)
 	session_put_detail(s, "\nPIPELINING\nSIZE %llu", (unsigned long long)s->conf->limits_message_size);
 	if (session_needs_tls(s))
 		session_put_detail(s, "\nSTARTTLS");
-	else
+	else if (s->facts.listener != LISTENER_LOCAL)
 		session_put_detail(s, "\nAUTH LOGIN PLAIN");
+	else if (s->local_sender[0] != 0)
+		session_put_detail(s, "\nXSENDER %s", s->local_sender);
+	if (s->conf->nroutes != 0)
+		session_put_detail(s, "\nETRN");
 	session_put_detail(s, "\nENHANCEDSTATUSCODES\n8BITMIME\nCHUNKING\nSMTPUTF8\nDSN\nLIMITS RCPTMAX=%llu",
 	    (unsigned long long)s->conf->limits_recipients);
 	return REPLY_HELLO;

@@ -7,9 +7,18 @@
 #include <string.h>
 
 #include "err.h"
+#include "local.h"
 #include "request.h"
 #include "session.h"
 #include "str.h"
+
+/* On the local socket nobody logs in; without routes nothing is delivered. */
+static bool
+is_offered(const struct session *s, const struct verb *v)
+{
+	return v->help != NULL && !(s->conf->nroutes == 0 && v->handle == cmd_etrn) &&
+	    !(s->facts.listener == LISTENER_LOCAL && (v->handle == cmd_auth || v->handle == cmd_starttls));
+}
 
 static enum reply_id
 list(struct session *s)
@@ -19,7 +28,7 @@ list(struct session *s)
 
 	session_put_detail(s, "Help message\nCommands:");
 	for (size_t i = 0; i < n; i++)
-		if (verbs[i].help != NULL)
+		if (is_offered(s, &verbs[i]))
 			session_put_detail(s, " %s", verbs[i].name);
 	session_put_detail(s, "\nHELP command explains one; HELP STATUS shows your account after login.");
 	return REPLY_HELP;
@@ -33,7 +42,7 @@ status(struct session *s)
 	if (session_needs_tls(s))
 		return REPLY_TLS_REQUIRED;
 	if (!s->login)
-		return REPLY_AUTH_REQUIRED;
+		return local_auth_required(s);
 	if (request_status(s, &a) != ERR_OK) {
 		s->ending = true;
 		s->end = SESSION_SERVICE_LOST;
@@ -45,8 +54,8 @@ status(struct session *s)
 	    (unsigned long long)a.sessions, (unsigned long long)a.sessions_max);
 	session_put_detail(s, "\nRecipients of a message: at most %llu\nSize of a message: at most %llu octets",
 	    (unsigned long long)a.recipients, (unsigned long long)a.message_size);
-	session_put_detail(s, "\nWaiting in the queue: %llu messages, %llu octets", (unsigned long long)a.queued_messages,
-	    (unsigned long long)a.queued_octets);
+	session_put_detail(s, "\nWaiting in the queue: %llu message%s, %llu octet%s", (unsigned long long)a.queued_messages,
+	    a.queued_messages == 1 ? "" : "s", (unsigned long long)a.queued_octets, a.queued_octets == 1 ? "" : "s");
 	return REPLY_STATUS;
 }
 
@@ -61,7 +70,7 @@ cmd_help(struct session *s, struct argument a)
 	if (str_is_equal_nocase(a.p, a.n, "STATUS", 6))
 		return status(s);
 	for (size_t i = 0; i < n; i++) {
-		if (verbs[i].help == NULL || !str_is_equal_nocase(a.p, a.n, verbs[i].name, strlen(verbs[i].name)))
+		if (!is_offered(s, &verbs[i]) || !str_is_equal_nocase(a.p, a.n, verbs[i].name, strlen(verbs[i].name)))
 			continue;
 		session_put_detail(s, "Help message\n%s", verbs[i].help);
 		return REPLY_HELP;

@@ -8,6 +8,15 @@
 #include "request.h"
 #include "session.h"
 
+/* The account's or its credential's, and never more than the configuration's. */
+static uint64_t
+limit_of(const struct session *s, const struct ipc_sender_answer *answer)
+{
+	uint64_t most = s->conf->limits_message_size;
+
+	return answer->message_size != 0 && answer->message_size < most ? answer->message_size : most;
+}
+
 enum reply_id
 cmd_mail(struct session *s, struct argument a)
 {
@@ -27,6 +36,7 @@ cmd_mail(struct session *s, struct argument a)
 	case SENDER_OK:
 		s->t = answer.t;
 		s->smtputf8 = m.smtputf8;
+		s->message_size = limit_of(s, &answer);
 		s->phase = PHASE_MAIL;
 		return REPLY_SENDER_OK;
 	case SENDER_NOT_ALLOWED:
@@ -36,11 +46,12 @@ cmd_mail(struct session *s, struct argument a)
 	case SENDER_NO_STORAGE:
 		return REPLY_NO_STORAGE;
 	case SENDER_TOO_BIG:
-		session_put_detail(s, "%llu", (unsigned long long)s->conf->limits_message_size);
+		session_put_detail(s, "%llu", (unsigned long long)limit_of(s, &answer));
 		return REPLY_MESSAGE_TOO_BIG;
 	case SENDER_UNAVAILABLE:
 		return REPLY_LOCAL_ERROR;
 	case SENDER_THROTTLED:
+		session_put_detail(s, "%lu", (unsigned long)answer.wait_seconds);
 		return REPLY_SENDER_THROTTLED;
 	}
 	return REPLY_LOCAL_ERROR;

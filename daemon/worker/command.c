@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "local.h"
 #include "mem.h"
 #include "session.h"
 #include "str.h"
@@ -47,7 +48,8 @@ static const struct verb verbs[] = {
 	{ "VRFY", cmd_vrfy, GREETED, VERB_ARGUMENT | VERB_TLS | VERB_LOGIN, REPLY_BAD_SEQUENCE,
 	    "VRFY address\nAddresses are not verified before delivery." },
 	{ "EXPN", NULL, GREETED, VERB_ARGUMENT | VERB_TLS | VERB_LOGIN, REPLY_BAD_SEQUENCE, NULL },
-	{ "ETRN", NULL, GREETED, VERB_ARGUMENT | VERB_TLS | VERB_LOGIN, REPLY_BAD_SEQUENCE, NULL },
+	{ "ETRN", cmd_etrn, READY, VERB_ARGUMENT | VERB_TLS | VERB_LOGIN, REPLY_BAD_SEQUENCE,
+	    "ETRN domain\nStarts delivery of what waits for a domain of yours; @domain: for those below it, too." },
 	{ "ATRN", NULL, ALWAYS, 0, REPLY_BAD_SEQUENCE, NULL },
 	{ "TURN", NULL, ALWAYS, 0, REPLY_BAD_SEQUENCE, NULL },
 	{ "SEND", NULL, ALWAYS, 0, REPLY_BAD_SEQUENCE, NULL },
@@ -100,7 +102,7 @@ unknown(struct session *s, const uint8_t *word, size_t n)
 
 /* The gate: why this verb must not run here and now, or REPLY_NONE. */
 static enum reply_id
-refusal(const struct session *s, const struct verb *v, struct argument a)
+refusal(struct session *s, const struct verb *v, struct argument a)
 {
 	if ((v->traits & VERB_NO_ARGUMENT) != 0 && a.n != 0)
 		return REPLY_NO_ARGUMENT_ALLOWED;
@@ -111,7 +113,7 @@ refusal(const struct session *s, const struct verb *v, struct argument a)
 	if ((v->traits & VERB_TLS) != 0 && session_needs_tls(s))
 		return REPLY_TLS_REQUIRED;
 	if ((v->traits & VERB_LOGIN) != 0 && !s->login)
-		return REPLY_AUTH_REQUIRED;
+		return local_auth_required(s);
 	if ((v->phases & 1u << s->phase) == 0)
 		return v->handle == cmd_auth && s->login ? REPLY_ALREADY_AUTHENTICATED : v->too_early;
 	return v->handle == NULL ? REPLY_NOT_IMPLEMENTED : REPLY_NONE;

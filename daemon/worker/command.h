@@ -44,6 +44,7 @@ enum reply_id cmd_auth(struct session *s, struct argument a);
 enum reply_id cmd_bdat(struct session *s, struct argument a);
 enum reply_id cmd_data(struct session *s, struct argument a);
 enum reply_id cmd_ehlo(struct session *s, struct argument a);
+enum reply_id cmd_etrn(struct session *s, struct argument a);
 enum reply_id cmd_helo(struct session *s, struct argument a);
 enum reply_id cmd_help(struct session *s, struct argument a);
 enum reply_id cmd_mail(struct session *s, struct argument a);

@@ -31,7 +31,7 @@ passage_begin(const struct session *s, struct passage *p)
 bool
 passage_is_refused(const struct session *s, const struct passage *p)
 {
-	return p->failed || p->body.faults != 0 || p->body.size > s->conf->limits_message_size || mime.verdict != MIME_OK;
+	return p->failed || p->body.faults != 0 || p->body.size > s->message_size || mime.verdict != MIME_OK;
 }
 
 /* Sends what waits; opens first. Nothing sent yet means that a lost spool can still be replaced. */
@@ -173,7 +173,7 @@ commit(struct session *s, struct passage *p)
 	case COMMIT_NO_STORAGE:
 		return REPLY_NO_STORAGE;
 	case COMMIT_TOO_BIG:
-		session_put_detail(s, "%llu", (unsigned long long)s->conf->limits_message_size);
+		session_put_detail(s, "%llu", (unsigned long long)s->message_size);
 		return REPLY_MESSAGE_TOO_BIG;
 	case COMMIT_BAD_OCTETS:
 		return REPLY_BAD_OCTETS;
@@ -200,14 +200,38 @@ commit(struct session *s, struct passage *p)
 	return REPLY_LOCAL_ERROR;
 }
 
+/* One that was refused before any of it was passed on is opened for the trace, which then knows of it. */
+static void
+drop(struct session *s, struct passage *p, enum abort_reason reason)
+{
+	if (!p->open && reason != ABORT_LEFT)
+		p->open = request_open(s) == ERR_OK;
+	if (p->open)
+		request_abort(s, reason);
+	p->open = false;
+}
+
+/* For the trace: the client learns it from the reply. */
+static enum abort_reason
+reason_of(const struct session *s, const struct passage *p)
+{
+	if ((p->body.faults & BODY_FAULT_OCTETS) != 0)
+		return ABORT_OCTETS;
+	if (p->body.size > s->conf->limits_message_size)
+		return ABORT_TOO_BIG;
+	if (p->failed)
+		return ABORT_TROUBLE;
+	return mime.verdict == MIME_ATTACHMENT_TOO_BIG ? ABORT_ATTACHMENT : mime.verdict == MIME_MALFORMED ? ABORT_MALFORMED : ABORT_LINE;
+}
+
 static enum reply_id
 refuse(struct session *s, struct passage *p)
 {
-	passage_drop(s, p);
+	drop(s, p, reason_of(s, p));
 	if ((p->body.faults & BODY_FAULT_OCTETS) != 0)
 		return REPLY_BAD_OCTETS;
-	if (p->body.size > s->conf->limits_message_size) {
-		session_put_detail(s, "%llu", (unsigned long long)s->conf->limits_message_size);
+	if (p->body.size > s->message_size) {
+		session_put_detail(s, "%llu", (unsigned long long)s->message_size);
 		return REPLY_MESSAGE_TOO_BIG;
 	}
 	if (p->failed)
@@ -227,9 +251,7 @@ refuse(struct session *s, struct passage *p)
 void
 passage_drop(struct session *s, struct passage *p)
 {
-	if (p->open)
-		request_abort(s);
-	p->open = false;
+	drop(s, p, ABORT_LEFT);
 }
 
 enum reply_id

@@ -172,10 +172,7 @@ tell_spool(struct session *s, enum ipc_kind kind)
 	struct wire_out w;
 
 	wire_out_init(&w, small, sizeof(small));
-	if (kind == IPC_ABORT)
-		ipc_put_empty(&w, kind);
-	else
-		ipc_put_transaction(&w, kind, s->t);
+	ipc_put_transaction(&w, kind, s->t);
 	return s->spool_fd < 0 ? ERR_CLOSED : ask(s->spool_fd, &w);
 }
 
@@ -196,9 +193,15 @@ request_data(struct session *s, const uint8_t *p, size_t n)
 }
 
 void
-request_abort(struct session *s)
+request_abort(struct session *s, enum abort_reason reason)
 {
-	tell_spool(s, IPC_ABORT);
+	uint8_t small[16];
+	struct wire_out w;
+
+	wire_out_init(&w, small, sizeof(small));
+	ipc_put_abort(&w, reason);
+	if (s->spool_fd >= 0)
+		ask(s->spool_fd, &w);
 }
 
 int
@@ -217,6 +220,21 @@ request_commit(struct session *s, uint64_t size, struct ipc_commit_answer *answe
 	if (err != ERR_OK || (err = hear(s->spool_fd, IPC_WORKER_FROM_SPOOL, IPC_COMMIT_ANSWER, &got)) != ERR_OK)
 		return err;
 	return ipc_get_commit_answer(&got.body, answer) == ERR_OK && answer->t == s->t ? ERR_OK : ERR_CLOSED;
+}
+
+int
+request_etrn(struct session *s, const struct ipc_etrn *m, struct ipc_etrn_answer *answer)
+{
+	struct ipc_message got;
+	struct wire_out w;
+	int err;
+
+	wire_out_init(&w, datagram, sizeof(datagram));
+	ipc_put_etrn(&w, m);
+	if (s->spool_fd < 0 || (err = ask(s->spool_fd, &w)) != ERR_OK ||
+	    (err = hear(s->spool_fd, IPC_WORKER_FROM_SPOOL, IPC_ETRN_ANSWER, &got)) != ERR_OK)
+		return ERR_CLOSED;
+	return ipc_get_etrn_answer(&got.body, answer) == ERR_OK ? ERR_OK : ERR_CLOSED;
 }
 
 int

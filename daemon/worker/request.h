@@ -27,10 +27,13 @@ int	request_spool(struct session *s, uint64_t wait_ms);
 /* Begins the message of transaction s->t; appends octets (1 to IPC_DATA_MAX); gives it up. */
 int	request_open(struct session *s);
 int	request_data(struct session *s, const uint8_t *p, size_t n);
-void	request_abort(struct session *s);
+void	request_abort(struct session *s, enum abort_reason reason);
 
 /* Asks for the promise. ERR_CLOSED before the question was sent (nothing is or will be stored): *asked is false. */
 int	request_commit(struct session *s, uint64_t size, struct ipc_commit_answer *answer, bool *asked);
+
+/* Asks the spool to start what waits for a domain. */
+int	request_etrn(struct session *s, const struct ipc_etrn *m, struct ipc_etrn_answer *answer);
 
 /* What became of a commit whose answer was lost. */
 int	request_outcome(struct session *s, struct ipc_outcome_answer *answer);

@@ -13,6 +13,7 @@
 #include "err.h"
 #include "io.h"
 #include "line.h"
+#include "local.h"
 #include "request.h"
 #include "str.h"
 #include "tls.h"
@@ -32,7 +33,7 @@ session_has_tls(const struct session *s)
 bool
 session_needs_tls(const struct session *s)
 {
-	return s->facts.listener != LISTENER_PLAIN && !session_has_tls(s);
+	return s->facts.listener != LISTENER_PLAIN && s->facts.listener != LISTENER_LOCAL && !session_has_tls(s);
 }
 
 enum reply_id
@@ -147,7 +148,7 @@ first_reply(struct session *s)
 {
 	switch (s->facts.verdict) {
 	case PEER_SERVE:
-		return REPLY_GREETING;
+		return s->facts.listener == LISTENER_LOCAL ? local_login(s) : REPLY_GREETING;
 	case PEER_TOO_MANY:
 		return REPLY_TOO_MANY_FROM_ADDRESS;
 	case PEER_OVERLOADED:

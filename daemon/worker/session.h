@@ -32,8 +32,10 @@ struct session {
 	bool			 extended;	/* EHLO, not HELO */
 	bool			 login;
 	bool			 device;	/* an old device's login: bare LF may pass */
+	char			 local_sender[IPC_PATTERN_MAX];	/* on the local socket, after login: for EHLO; or "" */
 	uint32_t		 t;		/* the transaction's number, from auth */
 	bool			 smtputf8;	/* of the transaction */
+	uint64_t		 message_size;	/* the transaction's limit */
 	struct passage		 passage;	/* its message */
 	char			 detail[4096];	/* argument of the next reply */
 	uint32_t		 commands, errors, messages;

@@ -122,7 +122,7 @@ class SpoolFile:
             data = f.read()
         self.size = len(data)
         first, _, rest = data.partition(b'\r\n')
-        m = re.fullmatch(rb'Postern-Spool: v=1; size=(\d{20}); sha256=([0-9a-f]{64})', first)
+        m = re.fullmatch(rb'Postern-Spool: v=1; size=(\d{20}); sha256=([0-9a-f]{64})(?:; from=[01])?', first)
         self.is_whole = bool(m) and int(m.group(1)) == len(data) and \
             hashlib.sha256(rest).hexdigest().encode() == m.group(2)
         head, mark, self.message = rest.partition(b'Postern-End: envelope\r\n')

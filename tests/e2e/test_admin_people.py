@@ -162,7 +162,7 @@ class People(Admin):
         db.commit()
         db.close()
         for args in (('account', 'list'), ('account', 'disable', ALICE), ('setup', '--account', BOB)):
-            self.assertEqual(self.error(78, *args)['name'], 'newer_version')
+            self.assertEqual(self.error(65, *args)['name'], 'newer_version')
 
     def test_not_a_registry(self):
         for name in glob.glob(self.path('registry', 'registry.db-*')):

@@ -33,20 +33,24 @@ class Install(unittest.TestCase):
 
     def test_install_and_uninstall(self):
         with tempfile.TemporaryDirectory() as folder:
-            self.make('install', 'DESTDIR=' + folder, 'PREFIX=/usr/local', 'MAILQ=1')
+            self.make('install', 'DESTDIR=' + folder, 'PREFIX=/usr/local', 'SENDMAIL=1')
             found = files_below(folder)
             wanted = {'sbin/posternd', 'sbin/smtpadm', 'libexec/postern/postern-auth', 'libexec/postern/postern-keys',
                       'libexec/postern/postern-spool', 'share/man/man8/posternd.8', 'share/man/man8/smtpadm.8',
                       'share/man/man5/postern.conf.5', 'share/man/man5/postern-spool.5',
                       'lib/systemd/system/postern.service', 'lib/systemd/system/postern.socket',
-                      'share/doc/postern/postern.conf.sample', 'bin/mailq'}
+                      'share/doc/postern/postern.conf.sample', 'bin/mailq', 'libexec/postern/postern-relay',
+                      'sbin/postern-sendmail', 'sbin/sendmail', 'lib/sendmail', 'bin/newaliases', 'share/man/man8/postern-sendmail.8'}
             self.assertEqual({'usr/local/' + name for name in wanted} - found, set())
             with open(os.path.join(folder, 'usr/local/lib/systemd/system/postern.service')) as f:
                 self.assertIn('\nExecStart=/usr/local/sbin/posternd\n', f.read())
+            for name, target in (('sbin/sendmail', 'postern-sendmail'), ('lib/sendmail', '../sbin/postern-sendmail'),
+                                 ('bin/newaliases', '../sbin/postern-sendmail'), ('bin/mailq', '../sbin/smtpadm')):
+                self.assertEqual(os.readlink(os.path.join(folder, 'usr/local', name)), target)
             for name in found:
                 mode = os.lstat(os.path.join(folder, name)).st_mode & 0o777
                 is_program = '/sbin/' in name or '/libexec/' in name
-                self.assertIn(mode, (0o755,) if is_program else (0o644, 0o777), name)
+                self.assertIn(mode, (0o755,) if is_program and not os.path.islink(os.path.join(folder, name)) else (0o644, 0o777), name)
             if program('smtpadm') and call(program('smtpadm'), 'completion', 'bash')[0] == 0:
                 self.assertIn('usr/local/share/bash-completion/completions/smtpadm', found)
             # Somebody else's file in a folder of ours stays.
@@ -100,7 +104,7 @@ class Units(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             for name in ('postern.service', 'postern.socket'):
                 with open(os.path.join(UNITS, name)) as f:
-                    text = f.read().replace('/usr/sbin/posternd', program('posternd'))
+                    text = re.sub(r'/usr/sbin/(posternd|smtpadm)', lambda m: program(m.group(1)), f.read())
                 with open(os.path.join(folder, name), 'w') as f:
                     f.write(text)
             units = [os.path.join(folder, name) for name in os.listdir(folder)]

@@ -17,7 +17,12 @@ from postern import ALICE, BOB, IS_ROOT, PASSWORD, SLOW, main, message, wait_for
 
 SHA512 = '$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/'
 V1 = '''
-    DROP TABLE ban;
+    DROP TABLE ban; DROP TABLE scope; DROP TABLE IF EXISTS domain; DROP INDEX credential_local;
+    ALTER TABLE credential DROP COLUMN canary; ALTER TABLE credential DROP COLUMN local_user;
+    ALTER TABLE credential DROP COLUMN local_uid; ALTER TABLE credential DROP COLUMN max_recipients;
+    ALTER TABLE credential DROP COLUMN max_message_size; ALTER TABLE credential DROP COLUMN max_messages_per_hour;
+    ALTER TABLE account DROP COLUMN max_messages_per_hour; ALTER TABLE account DROP COLUMN contained_us;
+    ALTER TABLE account DROP COLUMN contained_reason;
     ALTER TABLE account DROP COLUMN max_sessions; ALTER TABLE account DROP COLUMN max_recipients;
     ALTER TABLE account DROP COLUMN max_message_size;
     ALTER TABLE credential DROP COLUMN kind; ALTER TABLE credential DROP COLUMN expires_us;
@@ -154,7 +159,7 @@ class Running(postern.Case):
         self.assertEqual(self.try_login(BOB, source='127.0.0.1'), 235)
         self.assertTrue(self.instance.logged(r'event=login.throttled network=127.0.0.2/32'))
         # A known account is not a way to guess on.
-        codes = [self.try_login(who, 'guess', '127.0.0.2') for _ in range(14)]
+        codes = [self.try_login(who, 'guess %d' % i, '127.0.0.2') for i in range(14)]
         self.assertEqual(codes, [535] * 12 + [450] * 2)
         # An admin's word spares the network.
         self.adm('ban', 'allow', '127.0.0.2')
@@ -268,10 +273,12 @@ class Files(Admin):
                 ('dovecot', 'x:{PLAIN}p\ny:{CRAM-MD5}00\n', 2, 65), ('dovecot', 'x:{PLAIN}p\ny:{PLAIN}\n', 2, 65)):
             found = self.error(code, 'account', 'import', self.file(text), '--from', form)
             self.assertRegex(found['message'], r'people:%d: ' % line, text)
+            self.assertIn('line %d ' % line, found['fix'])
             self.assertEqual(self.names(), [ALICE], text)
-        self.error(66, 'account', 'import', '/nonexistent')
-        self.error(64, 'account', 'import', self.file('x'), '--from', 'ldap')
-        self.error(65, 'account', 'import', self.file(''))
+        self.assertTrue(self.error(66, 'account', 'import', '/nonexistent')['fix'])
+        self.assertIn('dovecot', self.error(64, 'account', 'import', self.file('x'), '--from', 'ldap')['fix'])
+        self.assertTrue(self.error(65, 'account', 'import', self.file(''))['fix'])
+        self.assertTrue(self.error(65, 'account', 'import', self.file('account,hash\n'))['fix'])
         self.on('-n', 'account', 'import', self.file(head + good))
         self.assertEqual(self.names(), [ALICE])
 

@@ -375,8 +375,8 @@ class ClientConfig(Case):
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, 'main.cf'), 'w') as f:
             f.write(text.partition('\n# /etc/postfix/sasl_passwd')[0])
-        with open(os.path.join(folder, 'master.cf'), 'w'):
-            pass
+        with open(os.path.join(folder, 'master.cf'), 'w') as f:
+            f.write('smtp unix - - n - - smtp\n')	# whose concurrency is set
         done = subprocess.run(['postconf', '-c', folder, '-n'], capture_output=True, text=True, timeout=20)
         self.assertEqual((done.returncode, re.sub('.*(postfix.mail_version|setgid|mail_owner).*', '', done.stderr).strip()), (0, ''))
         self.assertIn('relayhost = [%s]:%d' % (self.instance.hostname, self.instance.port('submission')), done.stdout)

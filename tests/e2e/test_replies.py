@@ -22,8 +22,6 @@ from postern import (ALICE, BOB, IS_ROOT, PASSWORD, REPO, SLOW, Client, Instance
 
 RCPT = 'rcpt@example.net'
 LATER = {
-    'SENDER_THROTTLED': 'rate limits of accounts are not there yet',
-    'MAILBOX_UNAVAILABLE': 'no policy on recipients yet',
     'NO_RECIPIENTS': 'DATA is refused without a recipient before; the spool says it only when auth and worker disagree',
 }
 
@@ -126,6 +124,10 @@ class Walk:
             self.say(c, base64(PASSWORD), 'AUTH_OK')
             self.say(c, 'AUTH PLAIN', 'ALREADY_AUTHENTICATED')
             self.say(c, 'QUIT', 'BYE')
+        with Client.local(os.path.join(self.instance.root, 'run', 'submit')) as c:
+            c.expect(220)
+            c.ehlo()
+            self.say(c, 'MAIL FROM:<%s>' % ALICE, 'LOCAL_UNKNOWN')
         with self.client('submission', tls=False, login=None) as c:
             self.say(c, 'MAIL FROM:<%s>' % ALICE, 'TLS_REQUIRED')
             self.say(c, 'AUTH PLAIN', 'ENCRYPTION_REQUIRED')
@@ -160,6 +162,14 @@ class Walk:
             self.data(c, self.with_type(message('parts'), b'multipart/mixed') + b'.\r\n', 'MALFORMED_MESSAGE')
             self.data(c, self.with_type(message('five'), b'image/png') + (b'x' * 70 + b'\r\n') * 600 + b'.\r\n', 'ATTACHMENT_TOO_BIG')
             c.command('RSET', 250)
+            i.adm('credential', 'change', ALICE, '--name', 'password', '--rcpt', '*@example.org')
+            c.command('MAIL FROM:<%s>' % ALICE, 250)
+            self.say(c, 'RCPT TO:<%s>' % RCPT, 'MAILBOX_UNAVAILABLE')
+            i.adm('credential', 'change', ALICE, '--name', 'password', '--rcpt', 'any')
+            c.command('RSET', 250)
+            i.adm('account', 'limit', ALICE, 'messages_per_hour=1')
+            self.say(c, 'MAIL FROM:<%s>' % ALICE, 'SENDER_THROTTLED')
+            i.adm('account', 'limit', ALICE, 'messages_per_hour=default')
             i.adm('account', 'disable', ALICE)
             self.say(c, 'MAIL FROM:<%s>' % ALICE, 'LOGIN_VOID')
             i.adm('account', 'enable', ALICE)
@@ -289,7 +299,31 @@ class Walk:
                     'replies': 'rfc'}
         with Instance(settings=settings, listen=[('plain', '127.0.0.1', ports[2])]) as self.instance:
             self.small()
+        self.routes(*ports[:2])
         self.storage()
+
+    def routes(self, port, dead):
+        """With a next hop that is not there: so messages wait."""
+        with Instance(listen=[('plain', '127.0.0.1', port)], start=False) as self.instance:
+            i = self.instance
+            with open(os.path.join(i.root, 'postern.conf'), 'a') as f:
+                f.write('\n[delivery]\nretry = 1h\n[route one]\nurl = smtp://127.0.0.1:%d\ntls = none\nto_domain = one.example\n'
+                        '[route two]\nurl = smtp://127.0.0.1:%d\ntls = none\nto_domain = two.example three.example\n'
+                        '[route rest]\nurl = smtp://127.0.0.1:%d\ntls = none\n' % (dead, dead, dead))
+            i.start()
+            domains = ('one.example', 'two.example', 'rest.example', 'none.example')
+            for domain in domains:
+                i.adm('sender', 'add', ALICE, '*@' + domain)
+            with self.client() as c:
+                self.say(c, 'ETRN other.example', 'ETRN_NOT_ALLOWED')
+                self.say(c, 'ETRN one.example', 'ETRN_NONE')
+                c.submit(message('etrn'), recipients=['x@' + domain for domain in domains[:3]])
+                wait_for(lambda: i.names('cur'), 5)
+                self.say(c, 'ETRN one.example', 'ETRN_COUNTED')
+                self.say(c, 'ETRN two.example', 'ETRN_PENDING')
+                self.say(c, 'ETRN rest.example', 'ETRN_STARTED')
+                i.adm('pause', 'delivery')
+                self.say(c, 'ETRN one.example', 'ETRN_UNABLE')
 
     def storage(self):
         if not IS_ROOT:

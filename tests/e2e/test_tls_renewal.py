@@ -78,7 +78,7 @@ class Renewal(Case):
         time.sleep(PAUSE)
         self.assertEqual(self.served(HOST), self.before)
         self.assertRegex(self.instance.log(), r'certificate\.rejected.*chmod 600')
-        self.assertEqual(self.instance.run('tls', 'check').returncode, 78)
+        self.assertEqual(self.instance.run('tls', 'check').returncode, 77)
         os.chmod(self.paths[1], 0o600)
         self.wait_served(new[0])
 

@@ -217,6 +217,20 @@ half_closed(void)
 		session_close(&s[i]);
 }
 
+/* As if there were nobody to be asked for a password. */
+static void
+as_local(void)
+{
+	struct ipc_login m = { .mechanism = MECHANISM_LOCAL, .user = (const uint8_t *)ALICE, .user_len = sizeof(ALICE) - 1 };
+	struct session s;
+
+	session_begin(&s);
+	ipc_put_login(begin(), &m);
+	send_out(s.auth);
+	expect_ended(s.auth, "a local login on another listener");
+	session_close(&s);
+}
+
 void
 attack_before_login(void)
 {
@@ -228,4 +242,5 @@ attack_before_login(void)
 	act("login.wrong", wrong);
 	act("login.as_master", as_master);
 	act("login.half_closed", half_closed);
+	act("login.as_local", as_local);
 }

@@ -138,8 +138,9 @@ rig_start(const char *root, const char *build, const char *password)
 		start((enum service_id)i);
 	if (ipc_pair(pair) != ERR_OK)
 		die("no link");
-	ipc_put_empty(begin(), IPC_LINK);
+	ipc_put_link(begin(), LINK_AUTH);
 	send_to_service(SPOOL, pair[0]);
+	ipc_put_link(begin(), LINK_SPOOL);
 	send_to_service(AUTH, pair[1]);
 	session_begin(&rig.witness);
 	if (session_login(&rig.witness, BOB, rig.password) != LOGIN_OK)

@@ -149,8 +149,14 @@ put_any(enum ipc_kind kind)
 {
 	begin();
 	switch (kind) {
-	case IPC_LINK: case IPC_RELOAD: case IPC_RESET: case IPC_SPOOL: case IPC_ABORT:
+	case IPC_LINK:
+		ipc_put_link(&out, LINK_SPOOL);
+		break;
+	case IPC_RELOAD: case IPC_RESET: case IPC_SPOOL:
 		ipc_put_empty(&out, kind);
+		break;
+	case IPC_ABORT:
+		ipc_put_abort(&out, ABORT_MALFORMED);
 		break;
 	case IPC_OPEN: case IPC_OUTCOME:
 		ipc_put_transaction(&out, kind, 1);

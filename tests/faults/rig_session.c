@@ -63,7 +63,10 @@ send_out(int fd)
 void
 tell_empty(int fd, enum ipc_kind kind)
 {
-	ipc_put_empty(begin(), kind);
+	if (kind == IPC_ABORT)
+		ipc_put_abort(begin(), ABORT_LEFT);
+	else
+		ipc_put_empty(begin(), kind);
 	send_out(fd);
 }
 

@@ -1,17 +1,16 @@
 /*
- * Fuzz entry for MIME's parser: the first octet says how the rest, a message, is cut; cut or whole, the answer is
- * the same.
+ * Fuzz entry for MIME's parser: the first octet says how the rest, a message, is cut; cut or whole, the answer is the
+ * same.
  */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "mime.h"
 
 #define LIMIT 64
-
-int	LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
 static void
 check(const struct mime *m)

@@ -23,7 +23,7 @@ SUITE = 'bookworm'
 BASE = os.environ.get('POSTERN_DEBOOTSTRAP') or '/tmp/postern-debootstrap-' + SUITE
 MIRROR = [os.environ['POSTERN_MIRROR']] if os.environ.get('POSTERN_MIRROR') else []
 USERS = {'posternd': 'root', 'worker': 'postern-smtp', 'postern-auth': 'postern-auth', 'postern-keys': 'postern-keys',
-         'postern-spool': 'postern'}
+         'postern-spool': 'postern', 'postern-relay': 'postern-relay'}
 # What changes with every package.
 NOT_OURS = re.compile(r'/(var/lib/dpkg|var/lib/apt|var/lib/systemd|var/cache|var/log|root|tmp|proc|dev|sys)(/|$)|'
                       r'/(run/adduser|etc/(ld\.so\.cache|passwd-|group-|shadow-|gshadow-|\.pwd\.lock|sub[ug]id-?))$')
@@ -42,19 +42,24 @@ def package():
     return os.path.join(REPO, text.split()[-1])
 
 
+def make_base():
+    """The chroot that the tests copy, made once."""
+    if not os.path.isdir(BASE):
+        shutil.rmtree(BASE + '.new', ignore_errors=True)
+        subprocess.run(['debootstrap', '--variant=minbase', SUITE, BASE + '.new', *MIRROR], check=True,
+                       timeout=1200, stdout=subprocess.DEVNULL)
+        os.rename(BASE + '.new', BASE)
+    st = os.lstat(BASE)
+    if st.st_uid != 0 or st.st_mode & 0o022:
+        raise AssertionError('%s does not belong to root alone: remove it' % BASE)
+
+
 @unittest.skipUnless(IS_ROOT and shutil.which('debootstrap'), 'a chroot needs root and debootstrap')
 class Package(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.deb = package()
-        if not os.path.isdir(BASE):
-            shutil.rmtree(BASE + '.new', ignore_errors=True)
-            subprocess.run(['debootstrap', '--variant=minbase', SUITE, BASE + '.new', *MIRROR], check=True,
-                           timeout=1200, stdout=subprocess.DEVNULL)
-            os.rename(BASE + '.new', BASE)
-        st = os.lstat(BASE)
-        if st.st_uid != 0 or st.st_mode & 0o022:
-            raise AssertionError('%s does not belong to root alone: remove it' % BASE)
+        make_base()
         cls.work = tempfile.mkdtemp(prefix='postern-deb-', dir=os.path.dirname(BASE))
         cls.root = os.path.join(cls.work, 'root')
         cls.daemon = None
@@ -124,6 +129,8 @@ class Package(unittest.TestCase):
         listen = [a for kind, port in self.ports.items() for a in ('--listen', '%s=127.0.0.1:%d' % (kind, port))]
         self.inside('smtpadm', 'setup', '--hostname', HOST, '--account', ALICE, '--self-signed', '--password-stdin',
                     *listen, input=PASSWORD)
+        with open(self.path('/etc/postern/postern.conf'), 'a') as f:	# nobody is there: mail stays, and postern-relay runs
+            f.write('\n[route next]\nurl = smtp://127.0.0.1:%d\ntls = none\n' % free_ports(1)[0])
 
     def start(self):
         with open(os.path.join(self.work, 'log'), 'ab') as log:
@@ -143,6 +150,11 @@ class Package(unittest.TestCase):
                             '--user', '%s:%s' % (ALICE, PASSWORD), '--mail-from', ALICE,
                             '--mail-rcpt', 'bob@example.net', '--upload-file', f.name], check=True, timeout=60)
 
+    def sendmail(self, user):
+        done = subprocess.run(['chroot', '--userspec=%s:%s' % (user, user), self.root, '/usr/sbin/sendmail', '-i', 'bob@example.net'],
+                              input=b'Subject: job\n\ndone\n', stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        return done.returncode, done.stdout.decode(errors='replace')
+
     def test_1_lintian(self):
         if not shutil.which('lintian'):
             self.skipTest('lintian is not installed')
@@ -158,7 +170,7 @@ class Package(unittest.TestCase):
         self.assertLessEqual(set(USERS.values()), set(users))
         self.assertFalse(os.path.exists(self.path('/etc/postern/postern.conf')))
         self.assertTrue(os.path.lexists(self.path('/etc/systemd/system/multi-user.target.wants/postern.service')))
-        self.inside('posternd', code=78)
+        self.inside('posternd', code=66)
         self.set_up()
         self.start()
         mine = [p for p in processes() if p.pid == self.daemon.pid or p.parent == self.daemon.pid]
@@ -169,24 +181,30 @@ class Package(unittest.TestCase):
             self.assertEqual(p.numbers('Uid')[0], users[USERS[kind]], kind)
         self.send('submission')
         self.send('submissions')
-        self.assertEqual(self.inside('smtpadm', 'queue', 'count', '--all').split()[0], '2')
+        self.assertEqual(self.sendmail('daemon')[0], 77)
+        self.inside('smtpadm', 'credential', 'add', ALICE, '--local-user', 'daemon')
+        self.assertEqual(self.sendmail('daemon'), (0, ''))
+        self.assertEqual(self.inside('smtpadm', 'queue', 'count', '--all').split()[0], '3')
+        self.assertIn('3 Requests', self.inside('mailq'))
+        self.inside('newaliases')
         self.inside('smtpadm', 'config', 'check')
         self.inside('smtpadm', 'reload')
         self.inside('smtpadm', 'selftest', 'sandbox')
         self.send('submission')
         self.assertEqual(self.stop(), 0)
+        self.assertEqual(self.sendmail('daemon')[0], 75)
         # The same version once more, as an upgrade would do it.
         self.inside('dpkg', '-i', '/tmp/postern.deb')
         self.start()
         self.send('submissions')
         self.assertEqual(self.stop(), 0)
         self.inside('apt-get', 'remove', '-y', '-q', 'postern')
-        for name in ('/usr/sbin/posternd', '/usr/sbin/smtpadm', '/usr/libexec/postern'):
-            self.assertFalse(os.path.exists(self.path(name)), name)
+        for name in ('/usr/sbin/posternd', '/usr/sbin/smtpadm', '/usr/libexec/postern', '/usr/sbin/sendmail', '/usr/bin/mailq'):
+            self.assertFalse(os.path.lexists(self.path(name)), name)
         for name in ('/etc/postern/postern.conf', '/var/lib/postern/registry.db', '/var/spool/postern/new'):
             self.assertTrue(os.path.exists(self.path(name)), name)
-        self.assertIn('4 messages stay in /var/spool/postern', self.inside('apt-get', 'purge', '-y', '-q', 'postern'))
-        self.assertEqual(len(os.listdir(self.path('/var/spool/postern/new'))), 4)
+        self.assertIn('5 messages stay in /var/spool/postern', self.inside('apt-get', 'purge', '-y', '-q', 'postern'))
+        self.assertEqual(sum(len(os.listdir(self.path('/var/spool/postern/' + name))) for name in ('new', 'cur')), 5)
         left = self.left(before)
         self.assertEqual([name for name in left if not name.startswith('/var/spool/postern')], [])
         self.assertEqual({u for u in self.users() if u.startswith('postern')}, {'postern'})
@@ -200,7 +218,7 @@ class Package(unittest.TestCase):
         self.start()
         self.assertEqual(self.stop(), 0)
         self.inside('apt-get', 'purge', '-y', '-q', 'postern')
-        self.assertEqual([name for name in self.tree() if 'postern' in name or 'smtpadm' in name], [])
+        self.assertEqual([name for name in self.tree() if re.search('postern|smtpadm|sendmail', name)], [])
         self.assertEqual(self.left(before), [])
         self.assertEqual([u for u in self.users() if u.startswith('postern')], [])
 

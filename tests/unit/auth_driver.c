@@ -128,7 +128,7 @@ make_link(void)
 	int fds[2];
 
 	assert_int_equal(ipc_pair(fds), ERR_OK);
-	ipc_put_empty(begin(), IPC_LINK);
+	ipc_put_link(begin(), LINK_SPOOL);
 	send_out(driver.control, fds[1]);
 	close(fds[1]);
 	driver.link = fds[0];
@@ -194,6 +194,19 @@ begin_session_at(const char *peer)
 
 	assert_int_equal(netaddr_parse(&m.peer, peer), ERR_OK);
 	assert_int_equal(netaddr_parse(&m.local, "127.0.0.1:587"), ERR_OK);
+	assert_int_equal(ipc_pair(fds), ERR_OK);
+	ipc_put_session(begin(), &m);
+	send_out(driver.control, fds[1]);
+	close(fds[1]);
+	return fds[0];
+}
+
+int
+begin_local_session(uid_t uid)
+{
+	struct ipc_session m = { .session = ++driver.next_session, .listener = LISTENER_LOCAL, .peer = netaddr_of_user(uid) };
+	int fds[2];
+
 	assert_int_equal(ipc_pair(fds), ERR_OK);
 	ipc_put_session(begin(), &m);
 	send_out(driver.control, fds[1]);

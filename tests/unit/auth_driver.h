@@ -46,6 +46,7 @@ int	make_memory(const char *text);
 void	make_link(void);
 int	begin_session(void);
 int	begin_session_at(const char *peer);
+int	begin_local_session(uid_t uid);
 
 void	ask_login_as(int fd, const char *authzid, const char *user, const char *password);
 /* The verdict; the spool's socket through spool (or closed). */

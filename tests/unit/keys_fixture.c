@@ -136,7 +136,7 @@ keys_fixture_serve(struct keys_fixture *f)
 		for (; conf_pair(&f->conf, n, &pair); n++)
 			if (n == COUNT(key) || key_load(&key[n], &f->in, &pair, why, sizeof(why)) != ERR_OK)
 				_exit(1);
-		if (serve_open(fds[1], key, n) != ERR_OK)
+		if (serve_open(fds[1], key, n, NULL, 0) != ERR_OK)
 			_exit(1);
 		_exit(serve_run() == ERR_OK ? 0 : 2);
 	}

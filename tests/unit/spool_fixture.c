@@ -143,7 +143,7 @@ fixture_link(struct fixture *f)
 	io_close(&f->link);
 	assert_int_equal(ipc_pair(pair), ERR_OK);
 	wire_out_init(&w, data, sizeof(data));
-	ipc_put_empty(&w, IPC_LINK);
+	ipc_put_link(&w, LINK_AUTH);
 	assert_int_equal(ipc_send(f->control, &w, &pair[1], 1, true), ERR_OK);
 	close(pair[1]);
 	f->link = pair[0];
@@ -281,7 +281,7 @@ worker_send_transaction(int fd, enum ipc_kind kind, uint32_t t)
 
 	wire_out_init(&w, data, sizeof(data));
 	if (kind == IPC_ABORT)
-		ipc_put_empty(&w, kind);
+		ipc_put_abort(&w, ABORT_LEFT);
 	else
 		ipc_put_transaction(&w, kind, t);
 	return ipc_send(fd, &w, NULL, 0, true);

@@ -25,9 +25,12 @@ defaults(void **state)
 		{ "workers.max", "1000" }, { "limits.command_timeout", "30s" }, { "limits.data_timeout", "90s" },
 		{ "limits.recipients", "100" }, { "limits.message_size", "8M" }, { "limits.attachment_size", "4M" },
 		{ "limits.sessions_per_account", "10" }, { "limits.sessions_per_address", "200" }, { "limits.errors", "20" },
-		{ "senders.check_header", "on" }, { "received.client", "off" }, { "sandbox.require", "on" }, { "tls.watch", "on" },
+		{ "senders.check_header", "on" }, { "received.client", "off" }, { "local.submit", "on" }, { "sandbox.require", "on" }, { "tls.watch", "on" },
 		{ "tls.watch_interval", "1m" }, { "auth.throttle_after", "20" }, { "auth.throttle_time", "10m" },
-		{ "log.level", "info" }, { "log.format", "logfmt" }, { "log.target", "stderr" },
+		{ "delivery.retry", "1m 5m 15m 30m 1h 2h 4h" }, { "delivery.expire", "5d" }, { "delivery.warn_after", "4h" },
+		{ "delivery.sessions", "50" }, { "delivery.sessions_per_destination", "10" }, { "delivery.connect_timeout", "30s" },
+		{ "delivery.timeout", "10m" }, { "delivery.postmaster", "" }, { "dns.servers", "" }, { "dns.dnssec", "on" },
+		{ "trace.keep", "30d" }, { "log.level", "info" }, { "log.format", "logfmt" }, { "log.target", "stderr" },
 	};
 	struct conf_error error;
 	char value[1024];
@@ -202,7 +205,7 @@ static const struct {
 	{ "[listener plain]\naddress = 192.168.1.1:25\n", 2, "has no TLS" },
 	{ "[listener plain]\naddress = 127.0.0.1:25\nnetworks = 192.168.1.1/24\n", 3, "not a network" },
 	{ "[listener a]\nkind=plain\naddress=127.0.0.1:25\n[listener b]\nkind=submission\naddress=127.0.0.1:25\n", 5, "same address" },
-	{ "[listener ]\nkind = plain\n", 2, "unknown setting" },
+	{ "[listener ]\nkind = plain\n", 2, "did you mean [listener NAME]?" },
 	{ "[certificate a]\nfile = x\n", 2, "unknown key 'file'" },
 	{ "[certificate a]\nkey = x\nkey = y\n", 3, "set twice" },
 	{ "[certificate a]\nkey =\n", 2, "no file name" },
@@ -210,9 +213,21 @@ static const struct {
 	{ "[certificate ..]\nkey = x\n", 2, "no name for a certificate" },
 	{ "[certificate a b]\nkey = x\n", 2, "no name for a certificate" },
 	{ "[certificate aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\nkey = x\n", 2, "too long" },
-	{ "[certificate]\nkey = x\n", 2, "unknown setting" },
+	{ "[certificate]\nkey = x\n", 2, "did you mean [certificate NAME]?" },
 	{ "[tls]\nwatch_interval = 99ms\n", 2, "such as 30s" },
-	{ "[listener]\nkind = plain\n", 2, "unknown setting" },
+	{ "[delivery]\nretry =\n", 2, "times from 100ms to 7d" },
+	{ "[delivery]\nretry = 1m 99ms\n", 2, "times from 100ms to 7d" },
+	{ "[delivery]\nretry = 1m 8d\n", 2, "times from 100ms to 7d" },
+	{ "[delivery]\nretry = soon\n", 2, "times from 100ms to 7d" },
+	{ "[delivery]\nexpire = 0\n", 2, "from 1s to 30d" },
+	{ "[delivery]\npostmaster = root\n", 2, "an address such as" },
+	{ "[dns]\nservers = ns.example.org\n", 2, "addresses divided by blanks" },
+	{ "[dns]\nservers = 192.0.2.0/24\n", 2, "addresses divided by blanks" },
+	{ "[dns]\nservers = 192.0.2.1@0\n", 2, "addresses divided by blanks" },
+	{ "[dns]\nservers = 192.0.2.1@\n", 2, "addresses divided by blanks" },
+	{ "[dns]\nservers = 192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4\n", 2, "up to 3 addresses" },
+	{ "[route]\nurl = mx:\n", 2, "did you mean [route NAME]?" },
+	{ "[listener]\nkind = plain\n", 2, "did you mean [listener NAME]?" },
 	{ "[listener aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\nkind = plain\n", 2, NULL },
 };
 
@@ -381,10 +396,12 @@ names_of_kinds(void **state)
 	enum listener_kind kind;
 
 	(void)state;
-	for (int i = 0; i <= LISTENER_KIND_MAX; i++) {
+	for (int i = 0; i < LISTENER_LOCAL; i++) {
 		assert_int_equal(conf_parse_listener_kind(conf_listener_kind((enum listener_kind)i), &kind), ERR_OK);
 		assert_int_equal(kind, i);
 	}
+	assert_string_equal(conf_listener_kind(LISTENER_LOCAL), "local");
+	assert_int_equal(conf_parse_listener_kind("local", &kind), ERR_NOTFOUND);
 	assert_int_equal(conf_parse_listener_kind("smtps", &kind), ERR_NOTFOUND);
 	assert_int_equal(conf_parse_listener_kind("", &kind), ERR_NOTFOUND);
 }

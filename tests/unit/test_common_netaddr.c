@@ -47,7 +47,7 @@ addresses(void **state)
 		{ "[1111:2222:3333:4444:5555:6666:7777:8888]:65535", "[1111:2222:3333:4444:5555:6666:7777:8888]:65535" },
 	};
 	char shown[NETADDR_TEXT];
-	struct netaddr a;
+	struct netaddr a, b;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -57,6 +57,14 @@ addresses(void **state)
 	}
 	a = (struct netaddr){ .family = 0 };
 	assert_string_equal(netaddr_put_host(shown, &a), "-");
+	a = netaddr_of_user(4294967294U);
+	assert_string_equal(netaddr_put_host(shown, &a), "local uid=4294967294");
+	assert_string_equal(netaddr_put(shown, &a), "local uid=4294967294");
+	assert_int_equal(netaddr_user(&a), 4294967294U);
+	b = netaddr_network(&a, 24, 64);
+	assert_true(netaddr_is_equal(&a, &b));
+	b = netaddr_of_user(4294967293U);
+	assert_false(netaddr_is_equal(&a, &b) || netaddr_is_loopback(&a));
 }
 
 static void

@@ -108,7 +108,7 @@ test_version_1(void **state)
 {
 	struct registry_credential c[4];
 	struct registry_account a;
-	struct registry_limits limits;
+	struct registry_login login;
 	struct registry *r;
 	struct addr address;
 	size_t n;
@@ -124,7 +124,7 @@ test_version_1(void **state)
 		assert_true(c[0].id == 7 && c[0].kind == CREDENTIAL_MAIN && c[0].changed_us == 3000 && c[0].expires_us == 0);
 		assert_true(c[1].id == 8 && c[1].kind == CREDENTIAL_APP && c[1].used_us == 0 && c[1].used_network[0] == 0);
 		assert_string_equal(c[1].hash, HASH_2);
-		assert_int_equal(registry_check_login(r, 5, 8, 4000, &limits), ERR_OK);
+		assert_int_equal(registry_check_login(r, 5, 8, 4000, &login), ERR_OK);
 		assert_int_equal(addr_parse(&address, "x@example.net", 13, false), ERR_OK);
 		assert_int_equal(registry_check_sender(r, 5, &address), ERR_OK);
 		assert_int_equal(registry_add_account(r, "b@x", HASH, NULL), writable ? ERR_OK : ERR_DENIED);
@@ -138,7 +138,7 @@ test_credentials(void **state)
 {
 	struct registry *r = open_registry(true);
 	struct registry_credential c[REGISTRY_CREDENTIALS_MAX];
-	struct registry_limits limits;
+	struct registry_login login;
 	uint64_t id, now = io_now_us();
 	size_t n;
 
@@ -149,16 +149,16 @@ test_credentials(void **state)
 	assert_int_equal(registry_add_credential(r, id, "old", HASH, now - 1), ERR_OK);
 	assert_int_equal(registry_list_credentials(r, id, c, COUNT(c), &n), ERR_OK);
 	assert_int_equal(n, 3);
-	assert_int_equal(registry_check_login(r, id, c[1].id, c[1].changed_us, &limits), ERR_OK);
-	assert_int_equal(registry_check_login(r, id, c[2].id, c[2].changed_us, &limits), ERR_DENIED);
+	assert_int_equal(registry_check_login(r, id, c[1].id, c[1].changed_us, &login), ERR_OK);
+	assert_int_equal(registry_check_login(r, id, c[2].id, c[2].changed_us, &login), ERR_DENIED);
 	assert_int_equal(registry_set_expiry(r, id, "old", 0), ERR_OK);
-	assert_int_equal(registry_check_login(r, id, c[2].id, c[2].changed_us, &limits), ERR_OK);
+	assert_int_equal(registry_check_login(r, id, c[2].id, c[2].changed_us, &login), ERR_OK);
 	assert_int_equal(registry_set_expiry(r, id, "nothing", 0), ERR_NOTFOUND);
 	/* A better hash: once, only of what was read, and nobody's login ends by it. */
 	assert_int_equal(registry_rehash_credential(r, &c[0], HASH_2), ERR_OK);
 	assert_int_equal(registry_rehash_credential(r, &c[0], HASH_2), ERR_NOTFOUND);
 	assert_int_equal(registry_rehash_credential(r, &c[1], "nonsense"), ERR_SYNTAX);
-	assert_int_equal(registry_check_login(r, id, c[0].id, c[0].changed_us, &limits), ERR_OK);
+	assert_int_equal(registry_check_login(r, id, c[0].id, c[0].changed_us, &login), ERR_OK);
 	assert_int_equal(registry_note_use(r, c[0].id, now, "192.0.2.0/24"), ERR_OK);
 	assert_int_equal(registry_note_use(r, c[0].id, now - 1, "198.51.100.0/24"), ERR_OK);	/* older: nothing */
 	assert_int_equal(registry_note_use(r, 4711, now, "198.51.100.0/24"), ERR_OK);
@@ -181,9 +181,9 @@ test_credentials(void **state)
 static void
 test_names_and_limits(void **state)
 {
-	const struct registry_limits wanted = { 1, 2, 3 };
+	const struct registry_limits wanted = { 1, 2, 3, 4 };
 	struct registry *r = open_registry(true);
-	struct registry_limits limits;
+	struct registry_login login;
 	struct registry_credential c;
 	struct registry_account a;
 	uint64_t id, other;
@@ -203,8 +203,9 @@ test_names_and_limits(void **state)
 	assert_int_equal(registry_set_limits(r, id, &wanted), ERR_OK);
 	assert_int_equal(registry_set_limits(r, 4711, &wanted), ERR_NOTFOUND);
 	assert_int_equal(registry_list_credentials(r, id, &c, 1, &n), ERR_OK);
-	assert_int_equal(registry_check_login(r, id, c.id, c.changed_us, &limits), ERR_OK);
-	assert_memory_equal(&limits, &wanted, sizeof(limits));
+	assert_int_equal(registry_check_login(r, id, c.id, c.changed_us, &login), ERR_OK);
+	assert_memory_equal(&login.limits, &wanted, sizeof(wanted));
+	assert_string_equal(login.account_name, "C@x");
 	registry_close(r);
 }
 

@@ -67,11 +67,11 @@ connect_to(const struct fixture *f)
 static void
 ask(int fd, const char *file)
 {
-	struct ipc_queue_change m = { .change = QUEUE_REMOVE };
+	struct ipc_queue_change m = { .change = QUEUE_REMOVE, .n = 1 };
 	uint8_t data[IPC_TEXT_MAX + 16];
 	struct wire_out w;
 
-	snprintf(m.file, sizeof(m.file), "%s", file);
+	snprintf(m.files[0], sizeof(m.files[0]), "%s", file);
 	wire_out_init(&w, data, sizeof(data));
 	ipc_put_queue_change(&w, &m);
 	assert_int_equal(ipc_send(fd, &w, NULL, 0, true), ERR_OK);
@@ -86,7 +86,8 @@ answered(int fd)
 
 	assert_int_equal(ipc_recv(fd, IPC_ADMIN_FROM_SPOOL, data, sizeof(data), true, &m), ERR_OK);
 	assert_int_equal(ipc_get_queue_answer(&m.body, &a), ERR_OK);
-	return a.verdict;
+	assert_int_equal(a.n, 1);
+	return a.verdicts[0];
 }
 
 static bool
@@ -231,7 +232,7 @@ test_bad_frames(void **state)
 	fd = connect_to(f);
 	/* Asks without end and reads nothing. */
 	for (size_t i = 0; i < 100000; i++) {
-		struct ipc_queue_change m = { .file = "nothing" };
+		struct ipc_queue_change m = { .n = 1, .files = { "nothing" } };
 		uint8_t data[64];
 		struct wire_out w;
 

@@ -46,6 +46,7 @@ static const struct {
 	{ "From: z\r\nfRoM: y\r\n\r\n", "From: z\r\nfRoM: y\r\n" DATE MESSAGE_ID "\r\n", 2 },
 	{ "Resent-From: z\r\nX-From: y\r\n\r\nFrom: a\r\n", "Resent-From: z\r\nX-From: y\r\n" DATE MESSAGE_ID FROM "\r\nFrom: a\r\n", 0 },
 	{ "Bcc: x\r\n\r\nbody", DATE MESSAGE_ID FROM "\r\nbody", 0 },
+	{ "Return-Path: <x>\r\nreturn-path:\r\n <y>\r\nReturn-Paths: z\r\n\r\nbody", "Return-Paths: z\r\n" DATE MESSAGE_ID FROM "\r\nbody", 0 },
 	{ "a: b\r\nbCC : x,\r\n y,\r\n\tz\r\nc: d\r\n e\r\n\r\nbody", "a: b\r\nc: d\r\n e\r\n" DATE MESSAGE_ID FROM "\r\nbody", 0 },
 	{ "Bcc: x\r\nBcc: y\r\nc: d\r\nResent-Bcc: z\r\n\r\nBcc: w", "c: d\r\n" DATE MESSAGE_ID FROM "\r\nBcc: w", 0 },
 	{ "Bcc: x\r\n \r\n y\r\nTo: z\r\n\r\n", "To: z\r\n" DATE MESSAGE_ID FROM "\r\n", 0 },
@@ -356,9 +357,10 @@ test_assembly(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++)
 		for (size_t piece = 1; piece <= rows[i].len + 1; piece++) {
-			struct assembly a = { .limit = rows[i].limit, .check_header = rows[i].check_header };
+			struct assembly a = { .limit = rows[i].limit, .check_header = rows[i].check_header,
+			    .asks_from = rows[i].check_header };
 
-			assembly_begin(&a, &repair, "account", 1, 2, &lines);
+			assembly_begin(&a, &repair, "account", "", 1, 2, &lines);
 			for (size_t at = 0; at < rows[i].len; at += piece)
 				assembly_take(&a, (const uint8_t *)rows[i].text + at, rows[i].len - at < piece ? rows[i].len - at : piece);
 			assembly_end(&a);

@@ -115,7 +115,7 @@ test_recovery(void **state)
 	static const char *const foreign[] = { "tmp/1.QbadS.host", "tmp/other", "new/other", "cur/notes.txt", "hold/x" };
 	struct fixture *f = *state;
 	int fd = fixture_grant(f, 5), file;
-	char id[IPC_TEXT_MAX], whole[IPC_TEXT_MAX], path[PATH_MAX], link[PATH_MAX];
+	char id[IPC_TEXT_MAX], whole[IPC_TEXT_MAX], path[PATH_MAX], link[PATH_MAX], folder[PATH_MAX];
 	struct spool_envelope e;
 	struct dirent *d;
 	struct stat st;
@@ -146,15 +146,24 @@ test_recovery(void **state)
 	assert_int_equal(mkfifo(path, 0600), 0);
 	snprintf(link, sizeof(link), "%.200s/new/a-link", f->spool);
 	assert_int_equal(symlink("/etc/passwd", link), 0);
+	/* No message, whatever it is called: it is named and stays. */
+	snprintf(folder, sizeof(folder), "%.200s/cur/1.Q0000000000000007S0000000000000001T1.host", f->spool);
+	assert_int_equal(mkdir(folder, 0700), 0);
 	/* Two of the same name in failed/ already, so that nothing is replaced. */
 	snprintf(path, sizeof(path), "%.200s/failed/other", f->spool);
 	assert_true((file = open(path, O_WRONLY | O_CREAT, 0600)) >= 0);
 	close(file);
 	assert_true(fixture_start(f));
 	assert_int_equal(fixture_count(f, SPOOL_TMP), 0);
-	assert_int_equal(fixture_count(f, SPOOL_CUR), 0);
+	assert_int_equal(fixture_count(f, SPOOL_CUR), 1);
 	assert_int_equal(fixture_count(f, SPOOL_HOLD), 0);
-	assert_true(fixture_count(f, SPOOL_FAILED) >= 5);
+	assert_int_equal(lstat(folder, &st), 0);
+	assert_true(S_ISDIR(st.st_mode));
+	assert_int_equal(lstat(link, &st), 0);
+	assert_true(fixture_log_has(f, "event=spool.foreign entry=cur/1.Q0000000000000007S0000000000000001T1.host kind=folder"));
+	assert_true(fixture_log_has(f, "event=spool.foreign entry=new/a-link kind=link"));
+	assert_true(fixture_log_has(f, "event=spool.foreign entry=new/a-fifo kind=\"special file\""));
+	assert_true(fixture_count(f, SPOOL_FAILED) >= 3);
 	assert_true(fixture_log_has(f, "spool.corrupt"));
 	assert_int_equal(lstat("/etc/passwd", &st), 0);
 	free(fixture_message(f, whole, &e));

@@ -1,5 +1,5 @@
-#ifndef SPOOL_MAILBOX_LIST_H
-#define SPOOL_MAILBOX_LIST_H
+#ifndef COMMON_MAILBOX_LIST_H
+#define COMMON_MAILBOX_LIST_H
 
 #include <stddef.h>
 #include <stdint.h>

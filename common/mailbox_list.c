@@ -1,6 +1,6 @@
 /*
- * The From field's addresses. Pure; run by postern-spool on a client's octets. Invariant: what is not understood is refused,
- * so that no reader of the message can see a sender that was not judged.
+ * The From field's addresses. Pure; run by postern-spool and postern-keys on a client's octets. Invariant: what is not understood is
+ * refused, so that no reader of the message can see a sender that was not judged.
  */
 #include "mailbox_list.h"
 

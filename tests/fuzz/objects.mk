@@ -1,0 +1,36 @@
+# What each fuzz entry is linked with: FUZZ_NAME, objects below the build folder; FUZZ_LIBS_NAME, libraries.
+
+FUZZ_addr = $(COMMON_O)
+FUZZ_LIBS_addr = -linih
+FUZZ_base64 = common/base64.o common/str.o common/err.o
+FUZZ_body = daemon/worker/body.o
+FUZZ_conf = $(COMMON_O)
+FUZZ_LIBS_conf = -linih
+FUZZ_confedit = admin/confedit.o $(COMMON_O)
+FUZZ_LIBS_confedit = -linih
+FUZZ_dkim = keys/dkim_text.o keys/dkim_name.o common/mailbox_list.o $(IPC_O) $(COMMON_O)
+FUZZ_LIBS_dkim = -linih
+FUZZ_envelope = $(SPOOLLIB_O) $(IPC_O) $(COMMON_O)
+FUZZ_LIBS_envelope = -lcrypto -linih
+FUZZ_header = spool/header.o common/mailbox_list.o $(COMMON_O)
+FUZZ_LIBS_header = -linih
+FUZZ_import = admin/import.o common/str.o common/err.o
+FUZZ_ipc = tests/unit/message_rows.o $(IPC_O) $(COMMON_O)
+FUZZ_LIBS_ipc = -linih
+FUZZ_judge = keys/judge.o common/wire.o
+FUZZ_line = daemon/worker/line.o
+FUZZ_mailbox_list = common/mailbox_list.o $(COMMON_O)
+FUZZ_LIBS_mailbox_list = -linih
+FUZZ_mailboxes = sendmail/mailboxes.o common/err.o
+FUZZ_mime = $(MIME_O)
+FUZZ_netaddr = $(COMMON_O)
+FUZZ_LIBS_netaddr = -linih
+FUZZ_outgoing = relay/outgoing.o
+FUZZ_path = daemon/worker/path.o common/addr.o common/str.o common/err.o
+FUZZ_pattern = auth/pattern.o $(COMMON_O)
+FUZZ_LIBS_pattern = -linih
+FUZZ_str = common/str.o common/err.o
+FUZZ_remote_reply = relay/remote_reply.o relay/capability.o common/str.o common/err.o
+FUZZ_resolver_records = relay/resolver_records.o common/str.o common/err.o
+FUZZ_state = $(SPOOLLIB_O) $(IPC_O) $(COMMON_O)
+FUZZ_LIBS_state = -lcrypto -linih
