@@ -16,11 +16,10 @@
 static const struct table_column columns[] = {
     {"NAME", false, 12},
     {"KIND", false, 0},
-    {"SET", false, 0},
     {"EXPIRES", false, 0},
     {"LAST USED", false, 0},
-    {"FROM", false, 0},
-    {"ONLY", false, 0},
+    {"FROM", false, 9},
+    {"ONLY", false, 4},
 };
 
 static int
@@ -40,7 +39,6 @@ list_one(const struct admin *a, const char *account, struct registry *r, const s
 	}
 	table_add(t, c->name);
 	table_add(t, people_kind(c));
-	table_add(t, show_time(text, a->time, c->changed_us));
 	table_add(t, c->expires_us != 0 ? show_time(text, a->time, c->expires_us) : "never");
 	table_add(t, c->used_us != 0 ? show_time(text, a->time, c->used_us) : "never");
 	table_add(t, c->used_network);

@@ -15,8 +15,8 @@
 
 /* The last two only where delivery has anything to say of a message. */
 static const struct table_column columns[] = {
-	{ "ID", false, 0 }, { "AGE", true, 0 }, { "SIZE", true, 0 }, { "STATE", false, 0 }, { "SENDER", false, 12 },
-	{ "RECIPIENTS", false, 12 }, { "NEXT", true, 0 }, { "REASON", false, 12 },
+	{ "ID", false, 0 }, { "AGE", true, 0 }, { "SIZE", true, 0 }, { "STATE", false, 0 }, { "SENDER", false, 10 },
+	{ "RECIPIENTS", false, 10 }, { "NEXT", true, 0 }, { "REASON", false, 10 },
 };
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
 #define COLUMNS_PLAIN (COLUMNS - 2)

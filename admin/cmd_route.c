@@ -38,6 +38,16 @@ put_for(char *to, const struct conf_route *r)
 	return to;
 }
 
+/* The same within a sentence. */
+static void
+say_added(const char *how, const struct conf_route *r, const char *name, const char *note)
+{
+	bool is_for_all = r->to_domains[0] == 0 && r->accounts[0] == 0 && r->from_domains[0] == 0;
+	char text[ROUTE_VALUE];
+
+	out_say("route %s %s added, for %s%s%s", name, how, is_for_all ? "" : "mail ", put_for(text, r), note);
+}
+
 static void
 put_list(struct json *j, const char *name, const char *list)
 {
@@ -153,7 +163,6 @@ static int
 add(struct admin *a, struct conffile *f, struct new_route *n)
 {
 	static struct conf c;
-	char text[ROUTE_VALUE];
 	int code;
 
 	if (!f->exists) {
@@ -165,7 +174,7 @@ add(struct admin *a, struct conffile *f, struct new_route *n)
 	if ((code = route_plan(n, a, f, &c, a->words[0], a->words[1], true)) != EX_OK)
 		return code;
 	if (a->dry_run) {
-		out_say("route %s would be added, for %s (dry run: nothing was changed)", n->name, put_for(text, n->route));
+		say_added("would be", n->route, n->name, " (dry run: nothing was changed)");
 		return EX_OK;
 	}
 	if ((code = route_write_secret(n)) != EX_OK)
@@ -175,7 +184,7 @@ add(struct admin *a, struct conffile *f, struct new_route *n)
 			unlink(n->path);
 		return code;
 	}
-	out_say("route %s was added, for %s", n->name, put_for(text, n->route));
+	say_added("was", n->route, n->name, "");
 	if (out_is_json())
 		put_json(n->route, &c);
 	route_warn_default(&c);

@@ -89,7 +89,7 @@ print_words(const struct trace_line *l, enum time_style style)
 		snprintf(ms, sizeof(ms), "%.4s", l->time + 19);
 	else if (style == TIME_UTC)
 		snprintf(when, sizeof(when), "%s", l->time);
-	out_print("%s%s  %s\n", when, ms, trace_words(words, sizeof(words), l));
+	out_print("%s%s  %s\n", when, ms, trace_words(words, sizeof(words), l, style));
 }
 
 /* The lines of a life; whether the last thing that can happen to it has happened. */
@@ -157,12 +157,16 @@ run(const struct admin *a, const struct spool_dirs *d, const struct trace_query 
 	if (err == ERR_OK)
 		is_over = print_all(&found, a->time, q->id == NULL);
 	if (err == ERR_OK && found.is_cut)
-		out_say("there are more: only the last %zu are shown (--limit N, --since TIME)", q->limit);
+		out_say("there are more: only the last %zu %s shown (--limit N, --since TIME)", q->limit, q->limit == 1 ? "is" : "are");
 	if (admin_has(a, OPT_FOLLOW) && (err == ERR_OK || err == ERR_NOTFOUND) && !(q->id != NULL && is_over)) {
 		err = follow(a, d, q, &found);
 	} else if (err == ERR_NOTFOUND || (err == ERR_OK && found.n == 0)) {
 		err = ERR_OK;
-		out_say("nothing is in the trace");
+		if (q->id != NULL)
+			out_say("the trace knows no message '%s' (%squeue show %s, %strace --account ACCOUNT)", q->id, out_program(), q->id,
+			    out_program());
+		else
+			out_say("the trace knows no such message%s", q->since_us != 0 ? " since then" : "");
 		code = EX_NO;
 	}
 	trace_found_free(&found);

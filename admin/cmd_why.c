@@ -114,7 +114,7 @@ explain(const struct admin *a, const struct queue_message *m, const struct ipc_d
 
 /* One that is not in the queue: the last things that the trace knows of it. */
 static int
-explain_gone(const struct spool_dirs *d, const char *id)
+explain_gone(const struct admin *a, const struct spool_dirs *d, const char *id)
 {
 	static struct trace_line l;
 	struct trace_query q = { .id = id };
@@ -127,7 +127,7 @@ explain_gone(const struct spool_dirs *d, const char *id)
 
 		if (trace_get_line(line->p, line->n, &l) != ERR_OK || strcmp(l.event, "done") == 0 || strcmp(l.event, "recipient") == 0)
 			continue;
-		snprintf(text, sizeof(text), "It is not in the queue any more. Last: %s", trace_words(words, sizeof(words), &l));
+		snprintf(text, sizeof(text), "It is not in the queue any more. Last: %s", trace_words(words, sizeof(words), &l, a->time));
 	}
 	trace_found_free(&found);
 	if (text[0] == 0) {
@@ -160,7 +160,7 @@ cmd_why(struct admin *a)
 		queue_free(&m);
 		io_close(&e.fd);
 	} else if (err == ERR_NOTFOUND) {
-		code = explain_gone(&d, a->words[0]);
+		code = explain_gone(a, &d, a->words[0]);
 	} else {
 		code = out_fail(admin_code(err), admin_name(err), "message '%s': %s", a->words[0], err_text(err));
 	}

@@ -91,19 +91,25 @@ out_print(const char *fmt, ...)
 	fputs(out_clean(clean, sizeof(clean), line), stdout);
 }
 
+/* Each command names the instance that this one was about: it can be typed as it stands. */
 void
 out_fix(const char *fmt, ...)
 {
+	static const char word[] = "smtpadm ";
 	char text[sizeof(fix)];
+	const char *p = text, *at;
+	size_t n = 0;
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (strncmp(text, "smtpadm ", 8) == 0 && style.root != NULL && style.root[0] != 0)
-		snprintf(fix, sizeof(fix), "smtpadm --root %.400s %.590s", style.root, text + 8);
-	else
-		snprintf(fix, sizeof(fix), "%s", text);
+	while (style.root != NULL && style.root[0] != 0 && (at = strstr(p, word)) != NULL && n < sizeof(fix)) {
+		n += (size_t)snprintf(fix + n, sizeof(fix) - n, "%.*ssmtpadm --root %.400s ", (int)(at - p), p, style.root);
+		p = at + sizeof(word) - 1;
+	}
+	if (n < sizeof(fix))
+		snprintf(fix + n, sizeof(fix) - n, "%s", p);
 }
 
 int

@@ -9,11 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "err.h"
+#include "show.h"
 #include "trace_read.h"
 
 struct text {
 	char	*to;
 	size_t	 size, len;
+	enum time_style style;
 };
 
 static void put(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -147,12 +150,23 @@ put_delivered(struct text *t, const struct trace_line *l)
 	put_attempt(t, l);
 }
 
+/* An age says nothing of what is to come. */
+static void
+put_next(struct text *t, const struct trace_line *l)
+{
+	char time[40];
+	uint64_t us;
+
+	if (trace_get_time(value(l, "next"), &us) == ERR_OK)
+		put(t, "; next try %s", show_time(time, t->style == TIME_REL ? TIME_DEFAULT : t->style, us));
+}
+
 static void
 put_deferred(struct text *t, const struct trace_line *l)
 {
 	put(t, "not delivered to %s", value(l, "to"));
 	put_attempt(t, l);
-	put_value(t, l, "; next try ", "next", "");
+	put_next(t, l);
 }
 
 static void
@@ -241,9 +255,9 @@ static const struct {
 };
 
 char *
-trace_words(char *to, size_t size, const struct trace_line *l)
+trace_words(char *to, size_t size, const struct trace_line *l, enum time_style style)
 {
-	struct text t = { .to = to, .size = size };
+	struct text t = { .to = to, .size = size, .style = style };
 
 	to[0] = 0;
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {

@@ -173,15 +173,9 @@ destination_take(struct relay *r, struct delivery *d, size_t route, const char *
 }
 
 void
-destination_empty_all(struct relay *r, bool tell)
+destination_empty_all(struct relay *r)
 {
 	for (struct destination *t = r->destinations; t != NULL; t = t->next)
-		while (t->first != NULL) {
-			struct delivery *d = take_first(t);
-
-			if (tell)
-				delivery_return(r, d);
-			else
-				delivery_free(r, d);
-		}
+		while (t->first != NULL)
+			delivery_return(r, take_first(t));
 }

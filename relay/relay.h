@@ -143,8 +143,8 @@ void	destination_pump(struct relay *r, struct destination *t);
 void	destination_pump_all(struct relay *r);
 /* An attempt has failed; the reason is in t->reason. */
 void	destination_failed(struct relay *r, struct destination *t);
-/* Returns or drops all that wait. */
-void	destination_empty_all(struct relay *r, bool tell);
+/* Returns all that wait. A spool that has ended does not hear it; one that has another relay now gives them to that. */
+void	destination_empty_all(struct relay *r);
 const struct conf_route *destination_route(const struct relay *r, const struct destination *t);
 
 /* attempt.c */

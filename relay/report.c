@@ -164,8 +164,9 @@ report_job(struct session *s)
 }
 
 bool
-report_is_heard(const struct session *s)
+report_is_heard(const void *owner)
 {
+	const struct session *s = owner;
 	struct pollfd p = { .fd = s->job.result_fd, .events = POLLRDHUP };
 
 	return s->job.result_fd >= 0 && poll(&p, 1, 0) == 0;

@@ -12,6 +12,7 @@
 #include "str.h"
 
 #define TICK_MS 1000
+#define LINGER_MS 300	/* for what the spool sends before it hears of the end */
 
 static void
 close_link(struct relay *r)
@@ -126,7 +127,7 @@ hear_spool(void *owner, uint32_t events)
 			r->is_lost = true;
 		}
 		close_link(r);
-		destination_empty_all(r, false);
+		destination_empty_all(r);
 		return;
 	}
 }
@@ -138,8 +139,7 @@ take_link(struct relay *r, int fd)
 	struct wire_out w;
 
 	close_link(r);
-	/* What the old one gave and no process has is not known to the new one as under way. */
-	destination_empty_all(r, false);
+	destination_empty_all(r);
 	r->spool = (struct loop_watch){ .fd = fd, .handle = hear_spool, .owner = r };
 	if (loop_add(&r->loop, &r->spool, EPOLLIN) != ERR_OK) {
 		log_error("link.failed", "service", "spool", NULL);
@@ -160,7 +160,7 @@ stop(struct relay *r)
 	io_close(&r->control.fd);
 	r->is_stopping = true;
 	r->stop_ms = io_now_ms();
-	destination_empty_all(r, true);
+	destination_empty_all(r);
 	while (r->attempts != NULL) {
 		struct attempt *a = r->attempts;
 
@@ -232,6 +232,8 @@ wait_time(const struct relay *r)
 	uint64_t now = io_now_ms();
 	int wait = r->is_stopping || r->attempts != NULL ? TICK_MS : -1;
 
+	if (r->is_stopping && r->outbounds == NULL)
+		sooner(&wait, r->stop_ms + LINGER_MS, now);
 	for (const struct attempt *a = r->attempts; a != NULL; a = a->next)
 		if (a->watch.fd >= 0)
 			sooner(&wait, a->deadline_ms, now);
@@ -246,12 +248,21 @@ wait_time(const struct relay *r)
 	return wait;
 }
 
+static bool
+is_over(const struct relay *r, uint64_t now)
+{
+	if (!r->is_stopping)
+		return false;
+	return now > r->stop_ms + RELAY_STOP_MS ||
+	    (r->outbounds == NULL && (r->spool.fd < 0 || now >= r->stop_ms + LINGER_MS));
+}
+
 int
 serve_run(struct relay *r)
 {
 	int err = ERR_OK;
 
-	while (err == ERR_OK && !(r->is_stopping && (r->outbounds == NULL || io_now_ms() > r->stop_ms + RELAY_STOP_MS))) {
+	while (err == ERR_OK && !is_over(r, io_now_ms())) {
 		uint64_t now;
 
 		err = loop_run_once(&r->loop, wait_time(r));

@@ -147,10 +147,12 @@ static void
 run_job(struct session *s)
 {
 	s->stream.hear_control = report_hear_control;
+	s->stream.is_heard = report_is_heard;
 	s->stream.is_final = false;
 	dialogue_run(s);
 	report_job(s);
 	s->stream.hear_control = NULL;
+	s->stream.is_heard = NULL;
 	close_job(s);
 	s->deliveries++;
 }

@@ -99,7 +99,7 @@ void	report_finished(const struct session *s, struct ipc_finished *m, uint64_t n
 /* Tells the spool the outcomes, and waits until they are stored. False: nobody could be told. */
 bool	report_job(struct session *s);
 /* Whether the spool still listens. */
-bool	report_is_heard(const struct session *s);
+bool	report_is_heard(const void *session);
 /* What the parent says while a delivery is under way: a new socket for the results. */
 int	report_hear_control(void *session);
 

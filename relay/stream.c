@@ -19,6 +19,7 @@
 #include "tls.h"
 
 #define STOP_GRACE 10000	/* milliseconds that a final dot's answer is waited for when the parent stops */
+#define STOP_MORE 1000		/* and again, as long as there is somebody to be told of it */
 
 void
 stream_init(struct stream *s, int fd, int control_fd)
@@ -30,6 +31,7 @@ stream_init(struct stream *s, int fd, int control_fd)
 	s->is_final = false;
 	s->stop_ms = 0;
 	s->hear_control = NULL;
+	s->is_heard = NULL;
 	s->owner = NULL;
 	s->in_start = s->in_len = s->out_len = 0;
 }
@@ -78,7 +80,7 @@ judge_control(struct stream *s, short revents)
 	if ((revents & (POLLIN | POLLRDHUP | POLLHUP | POLLERR)) == 0)
 		return;
 	s->wish = (revents & (POLLHUP | POLLERR)) != 0 ? STREAM_ORPHAN : STREAM_STOP;
-	s->stop_ms = io_now_ms();
+	s->stop_ms = io_now_ms() + STOP_GRACE;
 }
 
 static int
@@ -117,8 +119,11 @@ wait_for(struct stream *s, short events, uint64_t deadline_ms)
 
 		if (must_stop(s))
 			return ERR_BUSY;
-		if (s->wish == STREAM_STOP && s->stop_ms + STOP_GRACE < until)
-			until = s->stop_ms + STOP_GRACE;
+		/* A relay that was replaced leaves a spool that listens: to give up on the answer would mean a second copy. */
+		if (s->wish == STREAM_STOP && now >= s->stop_ms && s->is_heard != NULL && s->is_heard(s->owner))
+			s->stop_ms = now + STOP_MORE;
+		if (s->wish == STREAM_STOP && s->stop_ms < until)
+			until = s->stop_ms;
 		if (now >= until)
 			return ERR_TIMEOUT;
 		n = poll(fds, 2, until - now > INT_MAX ? INT_MAX : (int)(until - now));

@@ -27,9 +27,11 @@ struct stream {
 	struct tls	*tls;			/* NULL in the clear */
 	enum stream_wish wish;
 	bool		 is_final;		/* the final dot is being sent: a stop may no longer interrupt */
-	uint64_t	 stop_ms;		/* when the stop was noticed */
+	uint64_t	 stop_ms;		/* STREAM_STOP: how long the answer to a final dot is waited for */
 	/* Something to read on the control socket while the remote is waited for; other than ERR_OK: nonsense came. */
 	int		(*hear_control)(void *owner);
+	/* Whether what becomes of a final dot can still be told to anybody; NULL: no. */
+	bool		(*is_heard)(const void *owner);
 	void		*owner;
 	size_t		 in_start, in_len, out_len;
 	uint8_t		 in[STREAM_IN_MAX];

@@ -206,6 +206,7 @@ handle_client(void *owner, uint32_t events)
 	struct control_client *c = owner;
 	struct ipc_message m;
 	int err = ERR_OK;
+	bool is_bad;
 
 	(void)events;
 	while (c->batch.n < IPC_QUEUE_AHEAD && err == ERR_OK) {
@@ -213,9 +214,10 @@ handle_client(void *owner, uint32_t events)
 		if (err == ERR_OK)
 			err = take(c, &m);
 	}
+	is_bad = err != ERR_OK && err != ERR_BUSY && err != ERR_CLOSED;
 	if (err == ERR_CLOSED && c->batch.n == 0) {
 		hang_up(c);
-	} else if (err != ERR_OK && err != ERR_BUSY && err != ERR_CLOSED) {
+	} else if (is_bad && c->batch.nlist == 0) {
 		drop_bad(c, err_text(err));
 	} else if (c->batch.nlist == 0) {
 		answer_all(c);
@@ -227,6 +229,9 @@ handle_client(void *owner, uint32_t events)
 		c->is_working = true;
 		c->job = (struct job){ .owner = c };
 		pool_submit(&c->sp->pool, &c->job, JOB_CONTROL);
+		/* What it asked before was taken out of the schedule, and comes back by this. */
+		if (is_bad)
+			drop_bad(c, err_text(err));
 	}
 }
 

@@ -107,7 +107,9 @@ judge_destination(struct delivery *d, const struct ipc_finished *f, bool has_del
 	uint64_t now = io_now_ms();
 
 	if (f->is_dead && f->outcome.verdict == DELIVERY_DEFERRED) {
-		destination_note_dead(to, f, now + part_rest_ms(&sp->service.conf, to->failures + 1));
+		/* Others that were under way beside it have met the same trouble: it counts once. */
+		if (!destination_is_dead(to, now))
+			destination_note_dead(to, f, now + part_rest_ms(&sp->service.conf, to->failures + 1));
 		d->part->is_stalled = true;
 	} else if (f->outcome.verdict != DELIVERY_RETURNED) {
 		d->part->is_stalled = false;
@@ -143,7 +145,8 @@ conclude(struct delivery *d, const struct ipc_finished *f, bool is_broken)
 			judge_destination(d, f, counts[SETTLED_DELIVERED] != 0);
 		d->part->is_returned = is_returned;
 		d->part->step = STEP_SETTLED;
-		if (f->is_dead && !is_returned)
+		/* Of others than its own recipients it can say that nothing goes there, never that they have it. */
+		if (f->is_dead && !is_returned && f->outcome.verdict != DELIVERY_DELIVERED)
 			deliver_settle_part(a, d->part, &f->outcome, f);
 	}
 	d->carriage = CARRIAGE_SETTLED;

@@ -192,7 +192,7 @@ finish(void *owner)
 	enum report_kind kind = a->notice->report.kind;
 	bool is_copy = a->notice->report.is_copy;
 
-	if (a->job.err != ERR_OK) {
+	if (a->job.err != ERR_OK && !is_copy) {
 		if (a->retry_ms == 0)
 			log_event(LOG_LEVEL_ERROR, a->envelope.session, "report.not_stored", "id", a->id, "kind", kinds[kind], "error",
 			    strerror(a->error), "hint", "it is tried again each second", NULL);
@@ -200,7 +200,11 @@ finish(void *owner)
 		a->retry_ms = io_now_ms() + RETRY_MS;
 		return;
 	}
-	note_stored(a);
+	/* The sender has been told: for a copy that finds no room he is not told again. */
+	if (a->job.err == ERR_OK)
+		note_stored(a);
+	else
+		log_error("report.not_stored", "id", a->id, "kind", "copy", "error", strerror(a->error), NULL);
 	free_notice(a);
 	a->retry_ms = 0;
 	if (kind == REPORT_FAILURE && !is_copy && postmaster[0] != 0 && strcasecmp(postmaster, a->envelope.sender) != 0) {

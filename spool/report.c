@@ -168,6 +168,18 @@ status_of(const struct report *r, const struct state_recipient *s)
 	return (s->code >= 400 && s->code < 500) || (enhanced != NULL && enhanced[0] == '4') ? "4.4.7" : "5.0.0";
 }
 
+/* RFC 3464, 2.3.5: an address stands in brackets; a socket has no name in the DNS. */
+static int
+put_host(struct buf *b, const char *host)
+{
+	int n = (int)strcspn(host, " \t\r\n");
+	bool is_path = host[0] == '/', is_ipv6 = !is_path && host[0] != '[' && memchr(host, ':', (size_t)n) != NULL;
+	bool is_address = is_ipv6 || strspn(host, "0123456789.") == (size_t)n;
+
+	return buf_put_fmt(b, "Remote-MTA: %s; %s%s%.*s%s\r\n", is_path ? "x-unix" : "dns", is_address ? "[" : "",
+	    is_ipv6 ? "IPv6:" : "", n, host, is_address ? "]" : "");
+}
+
 /* The other server's name, and what it said last. */
 static int
 put_remote(struct buf *b, const struct state_recipient *s)
@@ -176,7 +188,7 @@ put_remote(struct buf *b, const struct state_recipient *s)
 	int err = ERR_OK;
 
 	if (s->host != NULL && s->host[0] != 0)
-		err = buf_put_fmt(b, "Remote-MTA: dns; %.*s\r\n", (int)strcspn(s->host, " \t\r\n"), s->host);
+		err = put_host(b, s->host);
 	if (err != ERR_OK || s->reply == NULL || s->reply[0] == 0)
 		return err;
 	if (s->code != 0)

@@ -20,7 +20,7 @@
 enum cause {
 	CAUSE_NO_MAILBOX, CAUSE_NO_DOMAIN, CAUSE_NO_MAIL, CAUSE_DISABLED, CAUSE_FULL, CAUSE_TOO_BIG, CAUSE_SENDER, CAUSE_LOOP,
 	CAUSE_CONTENT, CAUSE_NAMES, CAUSE_ENCRYPTION, CAUSE_LOGIN, CAUSE_POLICY, CAUSE_UNREACHABLE, CAUSE_DNS, CAUSE_ROUTE,
-	CAUSE_ADMIN, CAUSE_BUSY, CAUSE_OTHER,
+	CAUSE_ADMIN, CAUSE_BUSY, CAUSE_PROOF, CAUSE_OTHER,
 };
 
 static const struct report_cause causes[] = {
@@ -57,6 +57,8 @@ static const struct report_cause causes[] = {
 	    "Ask whoever looks after your mail." },
 	[CAUSE_BUSY] = { "The server did not take the message for now, each time it was tried.",
 	    "Send it again later, or tell the person that their mail server has trouble." },
+	[CAUSE_PROOF] = { "The server could not make sure that the message comes from your domain.",
+	    "This is for whoever looks after your mail, and the domain's records SPF, DKIM and DMARC: pass this report on to them." },
 	[CAUSE_OTHER] = { "The server does not take the message.",
 	    "Read what it said below; if that does not help, pass this report on to whoever looks after your mail." },
 };
@@ -72,6 +74,9 @@ static const struct {
 	{ 4, 1, CAUSE_UNREACHABLE }, { 4, 3, CAUSE_DNS }, { 4, 4, CAUSE_ROUTE }, { 4, 6, CAUSE_LOOP },
 	{ 6, 7, CAUSE_NAMES }, { 6, -1, CAUSE_CONTENT },
 	{ 7, 4, CAUSE_ENCRYPTION }, { 7, 5, CAUSE_ENCRYPTION }, { 7, 10, CAUSE_ENCRYPTION }, { 7, 8, CAUSE_LOGIN },
+	/* RFC 7372. */
+	{ 7, 20, CAUSE_PROOF }, { 7, 21, CAUSE_PROOF }, { 7, 22, CAUSE_PROOF }, { 7, 23, CAUSE_PROOF }, { 7, 24, CAUSE_PROOF },
+	{ 7, 26, CAUSE_PROOF },
 	{ 7, -1, CAUSE_POLICY },
 };
 

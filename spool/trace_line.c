@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "err.h"
+#include "format.h"
 #include "str.h"
 #include "trace_read.h"
 
@@ -138,4 +139,10 @@ trace_time(const struct trace_line *l)
 	tm.tm_mon--;
 	seconds = timegm(&tm);
 	return seconds > 0 ? (uint64_t)seconds * 1000000 + ms * 1000 : 0;
+}
+
+int
+trace_get_time(const char *text, uint64_t *us)
+{
+	return format_get_time(text, us);
 }

@@ -29,6 +29,8 @@ struct trace_line {
 
 /* n octets without the line's end. ERR_SYNTAX: cut or damaged. Pure. */
 int	trace_get_line(const char *p, size_t n, struct trace_line *l);
+/* A time that stands as a value, in microseconds since 1970. ERR_CORRUPT. */
+int	trace_get_time(const char *text, uint64_t *us);
 /* A pair's value, NULL when there is none. */
 const char *trace_value(const struct trace_line *l, const char *key);
 /* The time of a line, microseconds since 1970; 0: not well-formed. */

@@ -19,7 +19,7 @@ ALL = ('--all', '--yes')
 
 class Verbs(unittest.TestCase):
     def setUp(self):
-        self.busy = True
+        self.busy, self.refusal = True, '451 4.3.2 come back later'
         self.hop, self.other = NextHop(rules={'RCPT': self.answer}), NextHop()
         self.instance = Instance(accounts=(BOB,), start=False, settings={'delivery.retry': '1h'})
         add_route(self.instance, 'smtp://127.0.0.1:%d' % self.hop.port)
@@ -32,7 +32,7 @@ class Verbs(unittest.TestCase):
         self.other.close()
 
     def answer(self, session, line):
-        return '451 4.3.2 come back later' if self.busy else True
+        return self.refusal if self.busy else True
 
     def submit(self, name='one', to=('rcpt@example.net',), sender=ALICE, login=None):
         with self.instance.client('plain', login=login or sender) as c:
@@ -71,6 +71,7 @@ class Verbs(unittest.TestCase):
         self.assertEqual((to['address'], to['status'], to['code'], to['stage'], to['route']), ('rcpt@example.net', 'waiting', 451, 'rcpt', 'out'))
         self.assertIn('come back later', to['delay_reason'])
         self.assertIn('come back later', self.instance.adm('-v', 'queue', 'list', '--all'))
+        self.assertLessEqual(max(len(line) for line in self.instance.adm('queue', 'list', '--all').splitlines()), 80)
         shown = self.instance.adm('queue', 'show', ident)
         for part in ('state       deferred', 'tries       1, the next ', 'waiting, by route out, last tried', 'rcpt: 451'):
             self.assertIn(part, shown)
@@ -91,6 +92,26 @@ class Verbs(unittest.TestCase):
         if not os.path.lexists(link):
             os.symlink(program('smtpadm'), link)
         return subprocess.run([link, '--root', self.instance.root], stdout=subprocess.PIPE, check=True).stdout.decode()
+
+    def test_summary_as_it_was_said(self):
+        """Only domains are the same in whatever case."""
+        self.refusal = '451 4.3.2 Mailbox of Bob is FULL'
+        for number, to in enumerate(('a@Example.NET', 'b@example.net')):
+            self.deferred('m%d' % number, to=(to,))
+        rows = {row['by']: row for row in self.rows('queue', 'summary', '--all')}
+        self.assertEqual((rows['reason']['reason'], rows['reason']['messages']), ('4.3.2 Mailbox of Bob is FULL', 2))
+        self.assertEqual((rows['domain']['domain'], rows['domain']['messages']), ('example.net', 2))
+
+    def test_set_aside(self):
+        """A message without a sender that can't be delivered is kept, and nothing says that it has left."""
+        self.instance.adm('sender', 'add', ALICE, '<>')
+        self.refusal = '550 5.1.1 nobody'
+        with self.instance.client('plain', login=ALICE) as c:
+            ident = queue_id(c.submit(message('one', sender=ALICE), '', ('gone@example.net',)))
+        self.assertTrue(wait_for(lambda: (self.one(ident) or {}).get('state') == 'failed', 5), self.instance.log_tail())
+        self.assertTrue(wait_for(lambda: 'finished: it is kept in failed/ after 1 try\n' in self.instance.adm('trace', ident), 5),
+                        self.instance.adm('trace', ident))
+        self.assertNotIn('the next', self.instance.adm('queue', 'show', ident))
 
     def test_filters(self):
         self.instance.adm('credential', 'add', ALICE, '--name', 'phone', '--stdin', input='a password of the phone\n')
@@ -118,6 +139,8 @@ class Verbs(unittest.TestCase):
         self.assertEqual((row['state'], row['hold_reason'], row['queue_name'], row['tries']), ('held', 'looks odd', 'hold', 1))
         self.assertIn('It is held: looks odd.', self.instance.adm('why', ident))
         self.assertEqual([r['queue_id'] for r in self.rows('queue', 'list', '--reason', 'looks')], [ident])
+        shown = self.instance.adm('queue', 'show', ident)
+        self.assertIn('tries       1\n', shown)
         self.busy = False
         # What is held is not retried, nor tried by a new daemon.
         self.assertEqual(self.results('retry', '--id', ident, code=1), ['unfit'])
@@ -131,6 +154,13 @@ class Verbs(unittest.TestCase):
         self.assertEqual([e for e in events if e in ('held', 'released', 'delivered', 'done')], ['held', 'released', 'delivered', 'done'])
         self.assertEqual(self.instance.run('queue', 'release', ident).returncode, 67)
         self.assertEqual(self.instance.run('queue', 'release', '--id', ident).returncode, 1)
+        # What an admin has taken away is not missed.
+        self.busy = True
+        ident = self.deferred('another')
+        self.assertEqual(self.results('remove', ident), ['removed'])
+        self.assertIn('trace %s' % ident, self.instance.run('queue', 'show', ident).stderr.decode())
+        time.sleep(0.5)
+        self.assertEqual([line for line in self.instance.log().splitlines() if 'message.gone' in line], [])
 
     def test_stopped(self):
         held, rerouted, retried, bounced = (self.deferred('m%d' % i, to=('r%d@example.net' % i,)) for i in range(4))

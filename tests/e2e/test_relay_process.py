@@ -221,6 +221,60 @@ class Ends(Case):
         gate.open.set()
         self.check(first.wait().outcome, 'delivered', 'end', 250)
 
+    def test_behind_the_stop_and_unread(self):
+        """What the spool sent before it heard of the end goes back to it, whether there is a session or not."""
+        hop, relay = self.both()
+        relay.connect()
+        os.kill(relay.pid, signal.SIGSTOP)
+        deliveries = [relay.deliver(['bob@example.net']) for _ in range(20)]
+        relay.control.close()
+        relay.control = None
+        os.kill(relay.pid, signal.SIGCONT)
+        for d in deliveries:
+            self.assertEqual(d.wait().outcome.verdict, 'returned')
+        relay.link.close()
+        relay.link = None
+        self.assertEqual(relay.wait_end(5), 0)
+        self.assertEqual(hop.messages, [])
+
+    def test_another_link(self):
+        """A spool that is there, and has another relay now, gets back what was not begun."""
+        gate = Gate()
+        hop, relay = self.both(rules={'GREETING': gate})
+        d = relay.deliver(['bob@example.net'])
+        self.assertTrue(gate.reached.wait(5))
+        relay.link.close()
+        relay.link = None
+        self.assertEqual(d.wait().outcome.verdict, 'returned')
+        gate.open.set()
+
+    def test_stop_and_a_slow_answer(self):
+        """While the spool listens the answer to a message that was sent is waited for, beyond the time that a stop has."""
+        gate = Gate()
+        hop, relay = self.both(rules={'END': gate}, delivery='connect_timeout = 3s\ntimeout = 30s\n')
+        d = relay.deliver(['bob@example.net'])
+        self.assertTrue(gate.reached.wait(5))
+        relay.control.close()
+        relay.control = None
+        with self.assertRaises(socket.timeout):
+            d.wait(11.5)
+        gate.open.set()
+        self.check(d.wait().outcome, 'delivered', 'end', 250)
+        self.assertEqual(relay.wait_end(5), 0)
+
+    def test_stop_of_the_spool_and_a_slow_answer(self):
+        """When nobody is left who could be told, nobody waits."""
+        gate = Gate()
+        hop, relay = self.both(rules={'END': gate}, delivery='connect_timeout = 3s\ntimeout = 30s\n')
+        d = relay.deliver(['bob@example.net'])
+        self.assertTrue(gate.reached.wait(5))
+        child, = relay.children()
+        relay.control.close()
+        relay.control = None
+        d.sock.close()
+        self.assertTrue(wait_for(lambda: not os.path.exists('/proc/%d' % child), 18))
+        gate.open.set()
+
     def test_new_spool(self):
         """It is told what is under way, and gets the results; what no session has is forgotten."""
         for word in ('MAIL', 'END'):
@@ -233,7 +287,7 @@ class Ends(Case):
                 first.sock.close()
                 underway = relay.connect()
                 self.assertEqual([(name, indexes) for name, indexes, _ in underway], [('%016x' % 1, [0, 1])])
-                self.assertTrue(waiting.wait().ended)
+                self.assertEqual(waiting.wait().outcome.verdict, 'returned')
                 gate.open.set()
                 r = underway[0][2].wait()
                 self.check(r.outcome, 'delivered', 'end', 250)

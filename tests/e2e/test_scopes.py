@@ -205,6 +205,7 @@ class Folder(Admin):
         for line in ('only as     ' + ALICE, 'only to     *@example.org', 'only from   192.0.2.7/32', 'limit       recipients=5'):
             self.assertIn(line, text)
         self.assertIn('senders,recipients,networks,limits', self.on('-v', 'credential', 'list', ALICE))
+        self.assertLessEqual(max(len(line) for line in self.on('credential', 'list', ALICE).splitlines()), 80)
         # A new password keeps it all.
         self.on('credential', 'rotate', ALICE, '--name', 'printer')
         self.assertEqual({**self.credential('printer'), 'changed_time': 0}, {**found, 'changed_time': 0})

@@ -84,9 +84,10 @@ class Life(Delivering):
             self.assertEqual(self.trace(*args, code=1), [])
         words = self.instance.adm('trace', ident)
         for part in ('session %s begins: from 127.0.0.1' % lines[0]['session_id'], 'logged in as ' + ALICE, 'accepted: from <%s>' % ALICE,
-                     'recipient Rcpt@Example.NET', 'delivered to other@example.net by route out', 'finished: it has left the queue'):
+                     'recipient Rcpt@Example.NET', 'delivered to other@example.net by route out', 'finished: it has left the queue after 1 try\n'):
             self.assertIn(part, words)
         self.assertIn('It is not in the queue any more', self.instance.adm('why', ident))
+        self.assertIn("knows no message '%s'" % ('0' * 16), self.instance.run('trace', '0' * 16).stderr.decode())
         # The same with the daemon stopped, and from where it can't be read, a word about that.
         self.instance.stop()
         self.assertEqual(self.trace(ident), lines)

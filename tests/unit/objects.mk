@@ -119,6 +119,9 @@ $(B)/tests/unit/test_spool_strays: | $(B)/postern-spool
 UNIT_test_spool_retry = $(DELIVER_FIXTURE_O)
 UNIT_LIBS_test_spool_retry = -lcrypto -linih
 $(B)/tests/unit/test_spool_retry: | $(B)/postern-spool
+UNIT_test_spool_full = $(DELIVER_FIXTURE_O)
+UNIT_LIBS_test_spool_full = -lcrypto -linih
+$(B)/tests/unit/test_spool_full: | $(B)/postern-spool
 
 UNIT_test_keys_dkim = tests/unit/dkim_fixture.o $(DKIM_O) $(IPC_O) $(COMMON_O)
 UNIT_LIBS_test_keys_dkim = -lcrypto -linih

@@ -249,6 +249,60 @@ test_bad_frames(void **state)
 	submit(f, 3, 1);
 }
 
+/* How many messages delivery has to do with. */
+static uint64_t
+scheduled(const struct fixture *f)
+{
+	const struct ipc_delivery_order order = { .order = DELIVERY_TELL };
+	static uint8_t data[IPC_TEXT_MAX + 64];
+	static struct ipc_delivery_state state;
+	struct ipc_message m;
+	int fd = connect_to(f);
+	struct wire_out w;
+
+	wire_out_init(&w, data, sizeof(data));
+	ipc_put_delivery_order(&w, &order);
+	assert_int_equal(ipc_send(fd, &w, NULL, 0, true), ERR_OK);
+	assert_int_equal(ipc_recv(fd, IPC_ADMIN_FROM_SPOOL, data, sizeof(data), true, &m), ERR_OK);
+	assert_int_equal(ipc_get_delivery_state(&m.body, &state), ERR_OK);
+	close(fd);
+	return state.scheduled;
+}
+
+/* Nonsense behind a change: its sender goes, the message that was taken out of the schedule for the change comes back. */
+static void
+test_bad_frame_behind_a_change(void **state)
+{
+	static struct ipc_queue_change m = { .change = QUEUE_REROUTE, .n = 1 };
+	struct fixture *f = *state;
+	uint8_t data[IPC_TEXT_MAX + 16];
+	struct found found;
+	struct wire_out w;
+	uint64_t n;
+	int fd;
+
+	submit(f, 8, 1);
+	found = look(f);
+	n = scheduled(f);
+	snprintf(m.files[0], sizeof(m.files[0]), "%s", found.file);
+	fd = connect_to(f);
+	assert_int_equal(kill(f->pid, SIGSTOP), 0);
+	wire_out_init(&w, data, sizeof(data));
+	ipc_put_queue_change(&w, &m);
+	assert_int_equal(ipc_send(fd, &w, NULL, 0, true), ERR_OK);
+	assert_int_equal(send(fd, "\x07", 1, MSG_NOSIGNAL), 1);
+	assert_int_equal(kill(f->pid, SIGCONT), 0);
+	assert_true(is_closed(fd));
+	close(fd);
+	for (int i = 0; i < 100 && scheduled(f) != n; i++)
+		usleep(20000);
+	assert_int_equal(scheduled(f), n);
+	fd = connect_to(f);
+	ask(fd, found.file);
+	assert_int_equal(answered(fd), QUEUE_DONE);
+	close(fd);
+}
+
 /* Root and the spool's owner are heard, nobody else. */
 static void
 test_strangers(void **state)
@@ -352,6 +406,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_waiting), cmocka_unit_test(test_remove), cmocka_unit_test(test_bad_frames),
+		cmocka_unit_test(test_bad_frame_behind_a_change),
 		cmocka_unit_test(test_strangers), cmocka_unit_test(test_usage),
 	};
 

@@ -371,6 +371,32 @@ test_many_recipients(void **state)
 	assert_gone();
 }
 
+/* Whatever one delivery says, it settles no recipient as delivered that it was not given. */
+static void
+test_dead_and_delivered(void **state)
+{
+	struct ipc_finished m = { .outcome = { .verdict = DELIVERY_DELIVERED, .stage = DELIVERY_END, .code = 250, .enhanced = "2.0.0",
+	    .reply = "Ok" }, .is_dead = true };
+	static char addresses[101][32];
+	const char *to[101];
+	char id[IPC_TEXT_MAX];
+	struct got g;
+
+	(void)state;
+	for (size_t i = 0; i < 101; i++) {
+		snprintf(addresses[i], sizeof(addresses[i]), "u%zu@example.net", i);
+		to[i] = addresses[i];
+	}
+	submit_from("alice@example.org", to, 101, 0, id);
+	expect(&g, id, 100);
+	got_finish_as(&g, &m);
+	got_is_answered(&g, 5000);
+	expect(&g, id, 1);
+	assert_int_equal(g.indexes[0], 100);
+	got_settle(&g, DELIVERY_DELIVERED, 250, "Ok");
+	assert_gone();
+}
+
 /* Relay is away, comes, and a new one replaces it: what it had is finished over its own sockets. */
 static void
 test_links(void **state)
@@ -415,6 +441,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_underway, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_recipients, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dead_and_delivered, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_links, setup, teardown),
 	};
 

@@ -205,6 +205,7 @@ test_causes(void **state)
 		{ DELIVERY_TLS, 0, "4.7.5", "certificate verify failed", "encrypted connection", "4.4.7" },
 		{ DELIVERY_LOGIN, 535, "5.7.8", "no", "could not log in", "5.7.8" },
 		{ DELIVERY_END, 554, "5.7.1", "spam", "takes it for spam", "5.7.1" },
+		{ DELIVERY_END, 550, "5.7.26", "by DMARC", "could not make sure that the message comes from your domain", "5.7.26" },
 		{ DELIVERY_END, 552, "5.3.4", "too big", "too big", "5.3.4" },
 		{ DELIVERY_MAIL, 552, NULL, "too big", "too big", "5.0.0" },
 		{ DELIVERY_MAIL, 0, "5.6.7", "no SMTPUTF8", "letters outside ASCII", "5.6.7" },
@@ -368,6 +369,29 @@ test_addresses(void **state)
 
 /* What others say can end no line, begin no field, and is bounded. */
 static void
+test_hosts(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "mx.example.net", "dns; mx.example.net" }, { "192.0.2.7", "dns; [192.0.2.7]" }, { "2001:db8::7", "dns; [IPv6:2001:db8::7]" },
+		{ "[192.0.2.7]", "dns; [192.0.2.7]" }, { "/run/lmtp", "x-unix; /run/lmtp" }, { "4.example.net", "dns; 4.example.net" },
+	};
+	struct report_needs needs;
+	struct checked c;
+	char field[80];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct sample *s = make(REPORT_FAILURE, "bob@example.net", DELIVERY_RCPT, 550, "5.1.1", "unknown");
+
+		s->results[0].host = (char *)(uintptr_t)rows[i][0];
+		check(&s->report, &c, &needs);
+		snprintf(field, sizeof(field), "\r\nRemote-MTA: %s\r\n", rows[i][1]);
+		assert_has(c.parts[1], field);
+		free(c.text);
+	}
+}
+
+static void
 test_hostile(void **state)
 {
 	static char long_reply[RELAY_REPLY_MAX];
@@ -461,7 +485,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_causes), cmocka_unit_test(test_kinds), cmocka_unit_test(test_quotes), cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_hostile), cmocka_unit_test(test_no_room), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_hosts), cmocka_unit_test(test_hostile), cmocka_unit_test(test_no_room), cmocka_unit_test(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /*
- * postern-spool when things do not go at once: dead destinations, a full disk, expiry, reports of each kind, routes that change.
+ * postern-spool when things do not go at once: dead destinations, expiry, reports of each kind, routes that change.
  * The test is master, auth, worker and relay.
  */
 #include <dirent.h>
@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -135,6 +134,31 @@ test_dead(void **state)
 		got_settle(&g, DELIVERY_DELIVERED, 250, "Ok");
 	}
 	print_message("1999 deliveries one by one in %llu ms\n", (unsigned long long)(io_now_ms() - began));
+	assert_gone();
+	finish();
+}
+
+/* Several deliveries that meet one failure at the same time are one failure: the back-off is its first step. */
+static void
+test_dead_at_once(void **state)
+{
+	char id[IPC_TEXT_MAX];
+	struct got g[2];
+
+	(void)state;
+	start("min_free = 0\n[delivery]\nretry = 1s 60s\n" ROUTE);
+	for (size_t i = 0; i < 2; i++) {
+		submit("alice@example.org", "bob@example.net", 0, id);
+		assert_true(relay_next(relay, &g[i], 5000));
+	}
+	for (size_t i = 0; i < 2; i++) {
+		got_finish_as(&g[i], &dead);
+		assert_true(got_is_answered(&g[i], 5000));
+	}
+	assert_true(relay_next(relay, &g[0], 5000));
+	got_settle(&g[0], DELIVERY_DELIVERED, 250, "Ok");
+	assert_true(relay_next(relay, &g[1], 5000));
+	got_settle(&g[1], DELIVERY_DELIVERED, 250, "Ok");
 	assert_gone();
 	finish();
 }
@@ -391,90 +415,18 @@ test_routes(void **state)
 	finish();
 }
 
-/* Fills the disk but for a page or two; returns the filler's descriptor. */
-static int
-fill_disk(const char *disk)
-{
-	static char block[4096];
-	char path[PATH_MAX];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/filler", disk);
-	fd = open(path, O_WRONLY | O_CREAT, 0644);
-	assert_true(fd >= 0);
-	while (write(fd, block, sizeof(block)) == sizeof(block))
-		continue;
-	return fd;
-}
-
-/* A full disk: what became of a recipient is kept in memory and not told as done, nor tried again, until there is room. */
-static void
-test_full_disk(void **state)
-{
-	char disk[PATH_MAX], id[IPC_TEXT_MAX];
-	struct got g, other;
-	struct state s;
-	int filler;
-
-	(void)state;
-	alarm(120);
-	t = 0;
-	fixture_open(&f, "path = disk/spool\nmin_free = 0\n[delivery]\nretry = 1s\n[trace]\nkeep = 1d\n" ROUTE);
-	snprintf(disk, sizeof(disk), "%s/disk", f.root);
-	snprintf(f.spool, sizeof(f.spool), "%s/disk/spool", f.root);
-	assert_int_equal(mkdir(disk, 0755), 0);
-	if (geteuid() != 0 || mount("none", disk, "tmpfs", 0, "size=4m,mode=755") != 0) {
-		print_message("the full disk is left out: a small tmpfs can only be mounted by root\n");
-		fixture_close(&f);
-		skip();
-	}
-	assert_true(fixture_start(&f));
-	relay = relay_link(&f);
-	worker = fixture_grant(&f, 0x77);
-	submit("alice@example.org", "bob@example.net", 0, id);
-	assert_true(relay_next(relay, &g, 5000));
-	filler = fill_disk(disk);
-	got_finish(&g, DELIVERY_FAILED, 550, "no such user");
-	assert_false(got_is_answered(&g, 2500));
-	assert_false(relay_next(relay, &other, 0));
-	assert_true(fixture_log_has(&f, "spool.state_not_written"));
-	/* Removing needs no room. */
-	assert_int_equal(ftruncate(filler, 0), 0);
-	assert_true(got_is_answered(&g, 5000));
-	read_state(id, &s);
-	assert_true(s.recipients[0].status == RECIPIENT_BOUNCED || s.recipients[0].status == RECIPIENT_REPORTED ||
-	    fixture_states(&f) == 0);
-	state_free(&s);
-	assert_true(relay_next(relay, &g, 5000));
-	assert_string_equal(g.addresses[0], "alice@example.org");
-	/* A report that can't be stored is stored later. */
-	got_settle(&g, DELIVERY_DELIVERED, 250, "Ok");
-	submit("alice@example.org", "bob@example.net", 0, id);
-	assert_true(relay_next(relay, &g, 5000));
-	close(filler);
-	filler = fill_disk(disk);
-	got_settle(&g, DELIVERY_DELIVERED, 250, "Ok");
-	close(filler);
-	assert_gone();
-	io_close(&relay);
-	io_close(&worker);
-	assert_int_equal(fixture_stop(&f), 0);
-	assert_int_equal(umount(disk), 0);
-	fixture_close(&f);
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dead),
+		cmocka_unit_test(test_dead_at_once),
 		cmocka_unit_test(test_concurrency),
 		cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_delay),
 		cmocka_unit_test(test_notify),
 		cmocka_unit_test(test_failed_report),
 		cmocka_unit_test(test_routes),
-		cmocka_unit_test(test_full_disk),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
