@@ -154,7 +154,7 @@ stream_fill(struct stream *s, uint64_t deadline_ms)
 	if (end == sizeof(s->in))
 		return ERR_TOOBIG;
 	/* An answer is hardly ever there at once: to wait first saves a call. */
-	if ((s->tls == NULL || !tls_is_pending(s->tls)) && (err = wait_for(s, POLLIN, deadline_ms)) != ERR_OK)
+	if (deadline_ms != 0 && (s->tls == NULL || !tls_is_pending(s->tls)) && (err = wait_for(s, POLLIN, deadline_ms)) != ERR_OK)
 		return err;
 	for (;;) {
 		ssize_t n = receive(s, s->in + end, sizeof(s->in) - end);

@@ -45,7 +45,7 @@ void	stream_look(struct stream *s);
 
 /*
  * Reads at least one more octet. ERR_TIMEOUT, ERR_CLOSED, ERR_SYSTEM, ERR_BUSY: the parent wants a stop (never while is_final).
- * Sends nothing by itself.
+ * Sends nothing by itself. With the deadline 0 it takes what is there without waiting, and says ERR_TIMEOUT when nothing is.
  */
 int	stream_fill(struct stream *s, uint64_t deadline_ms);
 const uint8_t *stream_data(const struct stream *s);

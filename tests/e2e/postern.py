@@ -222,7 +222,8 @@ class Instance:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile, self.nofile))
         with open(self.log_file, 'ab') as log:
             if IS_SAN:	# a worker may write no file, but its sanitizer's report is wanted: through a pipe
-                with subprocess.Popen(['cat'], stdin=subprocess.PIPE, stdout=log).stdin as pipe:
+                self.reader = subprocess.Popen(['cat'], stdin=subprocess.PIPE, stdout=log)
+                with self.reader.stdin as pipe:
                     self.spawn(pipe, prepare)
             else:
                 self.spawn(log, prepare)
@@ -263,6 +264,8 @@ class Instance:
             self.stop()
             code = None
         self.daemon = None
+        if IS_SAN:	# what was said may still be in the pipe
+            self.reader.wait(10 * SLOW)
         return code, self.log()[before:]
 
     def signal(self, number):

@@ -257,7 +257,7 @@ class Ends(Case):
         relay.control.close()
         relay.control = None
         with self.assertRaises(socket.timeout):
-            d.wait(11.5)
+            d.wait(11.5 / SLOW)	# the gate opens by itself after 20 s
         gate.open.set()
         self.check(d.wait().outcome, 'delivered', 'end', 250)
         self.assertEqual(relay.wait_end(5), 0)
@@ -274,6 +274,17 @@ class Ends(Case):
         d.sock.close()
         self.assertTrue(wait_for(lambda: not os.path.exists('/proc/%d' % child), 18))
         gate.open.set()
+
+    def test_closed_while_idle(self):
+        """A server that closes behind a message: its session process ends at once, and does not turn in circles until its time is up."""
+        def end(session, line):
+            session.say('250 2.0.0 kept')
+
+        hop, relay = self.both(rules={'END': end})
+        self.check(relay.run().outcome, 'delivered', 'end', 250)
+        began = time.monotonic()
+        self.assertTrue(wait_for(lambda: not relay.children()))
+        self.assertLess(time.monotonic() - began, 1.5 * SLOW)
 
     def test_new_spool(self):
         """It is told what is under way, and gets the results; what no session has is forgotten."""
