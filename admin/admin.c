@@ -112,7 +112,7 @@ admin_ask(const char *prompt, bool echo, char *to, size_t size)
 }
 
 int
-admin_confirm(const struct admin *a, const char *what, const char *const *samples, size_t count)
+admin_confirm(const struct admin *a, const char *what, const char *nouns, const char *const *samples, size_t count)
 {
 	char answer[16];
 
@@ -123,7 +123,7 @@ admin_confirm(const struct admin *a, const char *what, const char *const *sample
 	if (!admin_has_terminal()) {
 		out_fix("the same command with --yes");
 		return out_fail(
-		    EX_USAGE, "needs_yes", "%zu objects: without a terminal to ask on this needs --yes", count);
+		    EX_USAGE, "needs_yes", "%zu %s: without a terminal to ask on this needs --yes", count, nouns);
 	}
 	if (!admin_ask("Go on? [y/N] ", true, answer, sizeof(answer)) || (answer[0] != 'y' && answer[0] != 'Y'))
 		return out_fail(EX_NO, "declined", "nothing was changed");

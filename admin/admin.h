@@ -55,8 +55,8 @@ const char *admin_next(const struct admin *a, enum option_id id, size_t *i);
 /* The instance's configuration. */
 int	admin_load_conf(const struct admin *a, struct conf *c);
 
-/* Before a change of `count` objects that can't be had back: asks on a terminal; without one, several need --yes. */
-int	admin_confirm(const struct admin *a, const char *what, const char *const *samples, size_t count);
+/* Before a change of `count` objects, called `nouns`, that can't be had back: asks on a terminal; without one, several need --yes. */
+int	admin_confirm(const struct admin *a, const char *what, const char *nouns, const char *const *samples, size_t count);
 
 /* A line typed on the terminal, without its end, wiped by the caller. False at its end. */
 bool	admin_ask(const char *prompt, bool echo, char *to, size_t size);

@@ -121,7 +121,7 @@ cmd_account_remove(struct admin *a)
 	for (size_t i = 0; i < a->nwords && code == EX_OK; i++)
 		code = people_find(r, a->words[i], &account);
 	registry_close(r);
-	if (code != EX_OK || (code = admin_confirm(a, "removes for good", a->words, a->nwords)) != EX_OK ||
+	if (code != EX_OK || (code = admin_confirm(a, "removes for good", "accounts", a->words, a->nwords)) != EX_OK ||
 	    (code = people_begin(a, &r)) != EX_OK)
 		return code;
 	for (size_t i = 0; i < a->nwords && code == EX_OK; i++) {

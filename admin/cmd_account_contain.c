@@ -15,16 +15,21 @@
 #include "queue_change.h"
 #include "str.h"
 
-#define HELD_FOR "account contained"	/* why its messages are held: by that restore knows them */
+static int
+no_reason(const struct admin *a)
+{
+	out_fix("smtpadm account contain %s --reason 'its password was phished'", a->words[0]);
+	return out_fail(EX_USAGE, "usage", "why? --reason TEXT is kept with the account");
+}
 
 static int
 read_reason(const struct admin *a, const char **reason)
 {
 	*reason = admin_value(a, OPT_REASON);
-	if (*reason == NULL || (*reason)[0] == 0) {
-		out_fix("smtpadm account contain %s --reason 'its password was phished'", a->words[0]);
-		return out_fail(EX_USAGE, "usage", "why? --reason TEXT is kept with the account");
-	}
+	if (*reason == NULL)
+		return EX_OK;
+	if ((*reason)[0] == 0)
+		return no_reason(a);
 	if (strlen(*reason) >= REGISTRY_REASON_MAX || !str_is_utf8(*reason, strlen(*reason))) {
 		out_fix("a shorter --reason");
 		return out_fail(EX_DATAERR, "bad_reason", "the reason is longer than %d octets, or not UTF-8",
@@ -91,6 +96,23 @@ report_json(const struct admin *a, const char *account, const char *action, uint
 	json_end(&j, stdout);
 }
 
+/* One that is contained keeps its reason and its time, unless another reason is given. */
+static int
+contain(const struct admin *a, struct registry *r, const struct registry_account *account, const char *reason)
+{
+	int err;
+
+	if (reason == NULL && account->contained_us == 0)
+		return no_reason(a);
+	if (reason == NULL) {
+		out_say("account %s is contained already: %s", account->name, account->contained_reason);
+		return EX_OK;
+	}
+	if ((err = registry_contain_account(r, account->id, reason)) != ERR_OK)
+		return people_fail(r, err, account->name);
+	return EX_OK;
+}
+
 int
 cmd_account_contain(struct admin *a)
 {
@@ -99,13 +121,12 @@ cmd_account_contain(struct admin *a)
 	struct registry *r;
 	uint32_t sessions = 0;
 	size_t messages = 0;
-	int code, code_of_mail, err;
+	int code, code_of_mail;
 
 	if ((code = read_reason(a, &reason)) != EX_OK || (code = people_begin(a, &r)) != EX_OK)
 		return code;
-	if ((code = people_find(r, a->words[0], &account)) == EX_OK &&
-	    (err = registry_contain_account(r, account.id, reason)) != ERR_OK)
-		code = people_fail(r, err, account.name);
+	if ((code = people_find(r, a->words[0], &account)) == EX_OK)
+		code = contain(a, r, &account, reason);
 	code = people_finish(a, r, code);
 	registry_close(r);
 	if (code != EX_OK)
@@ -116,7 +137,7 @@ cmd_account_contain(struct admin *a)
 	if (sessions != 0)
 		out_say("%u session%s told to end", (unsigned)sessions, sessions == 1 ? "" : "s");
 	/* Nothing comes in behind it: what a session asks from now on is refused. What somebody has held before is left alone. */
-	code_of_mail = change_mail(a, QUEUE_HOLD, account.name, HELD_FOR, "", &messages);
+	code_of_mail = change_mail(a, QUEUE_HOLD, account.name, QUEUE_HELD_FOR_CONTAIN, "", &messages);
 	report_json(a, account.name, "contained", sessions, messages);
 	return code != EX_OK ? code : code_of_mail;
 }
@@ -135,7 +156,8 @@ cmd_account_restore(struct admin *a)
 		out_fix("smtpadm account restore %s --mail release, or --mail drop", a->words[0]);
 		return out_fail(EX_USAGE, "usage", "--mail is release or drop, not '%s'", mail);
 	}
-	if (drop && (code = admin_confirm(a, "restores, and removes its held messages for good, account", a->words, 1)) != EX_OK)
+	if (drop && (code = admin_confirm(a, "restores, and removes its held messages for good, account", "accounts", a->words,
+	    1)) != EX_OK)
 		return code;
 	if ((code = people_begin(a, &r)) != EX_OK)
 		return code;
@@ -153,7 +175,7 @@ cmd_account_restore(struct admin *a)
 		return code;
 	report(a, account.name, "restored");
 	if (mail != NULL)
-		code = change_mail(a, drop ? QUEUE_REMOVE : QUEUE_RELEASE, account.name, "", HELD_FOR, &messages);
+		code = change_mail(a, drop ? QUEUE_REMOVE : QUEUE_RELEASE, account.name, "", QUEUE_HELD_FOR_CONTAIN, &messages);
 	else
 		out_say("what is held of it stays held: %squeue list --account %s --state held", out_program(), account.name);
 	report_json(a, account.name, "restored", 0, messages);

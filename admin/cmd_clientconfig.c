@@ -247,9 +247,11 @@ cmd_account_clientconfig(struct admin *a)
 
 	while (wanted != NULL && p < NPROGRAMS && strcmp(programs[p].name, wanted) != 0)
 		p++;
-	if (p == NPROGRAMS)
+	if (p == NPROGRAMS) {
+		out_fix("smtpadm account clientconfig %s, for all of them", a->words[0]);
 		return out_fail(EX_USAGE, "usage", "--for is thunderbird, ios, msmtp, postfix, printer or autoconfig, not '%s'",
 		    wanted);
+	}
 	if ((code = admin_load_conf(a, &conf)) != EX_OK || (code = read_account(&c, a, &conf)) != EX_OK)
 		return code;
 	for (size_t i = 0; i < NPROGRAMS && code == EX_OK; i++) {

@@ -282,35 +282,19 @@ cmd_config_get(struct admin *a)
 	return EX_OK;
 }
 
-/* Lists of a route may stand in several lines: one alone would not be what was asked for. */
-static int
-check_route_meaning(const struct key *k, const struct conf *c, const char *value)
-{
-	const struct conf_route *r = find_route(c, k);
-	char held[ROUTE_VALUE];
-	size_t words = 0, asked = 0;
-
-	if (r == NULL || strcmp(k->word, "url") == 0)
-		return EX_OK;
-	for (const char *p = route_put_value(held, r, k->word); *p != 0; words++)
-		p += strcspn(p, " ") + strspn(p + strcspn(p, " "), " ");
-	for (const char *p = value + strspn(value, " \t,"); *p != 0; asked++)
-		p += strcspn(p, " \t,") + strspn(p + strcspn(p, " \t,"), " \t,");
-	if (words <= asked)
-		return EX_OK;
-	out_fix("an editor");
-	return out_fail(EX_DATAERR, "several_lines", "%s of [%s] stands in several lines of the file", k->word, k->section);
-}
-
 /* The file must mean what was asked for: a value would be cut at " ;" in it, and blanks at its ends are lost. */
 static int
 check_meaning(const struct key *k, const struct conf *c, const char *value)
 {
+	const struct conf_route *r = k->setting == NULL ? find_route(c, k) : NULL;
 	const struct conf_setting *s = k->setting;
 	char held[1024];
 
-	if (s == NULL && strncmp(k->section, "route ", 6) == 0)
-		return check_route_meaning(k, c, value);
+	/* Lists of a route may stand in several lines: one alone would not be what was asked for. */
+	if (r != NULL && route_has_more(r, k->word, value)) {
+		out_fix("an editor");
+		return out_fail(EX_DATAERR, "several_lines", "%s of [%s] stands in several lines of the file", k->word, k->section);
+	}
 	if (s == NULL || (s->words != NULL || s->max != 0) ||
 	    strcmp(conf_put_value(held, c, s), value) == 0)
 		return EX_OK;
@@ -328,6 +312,20 @@ needs_restart(const char *name)
 		if (strcmp(name, names[i]) == 0)
 			return true;
 	return false;
+}
+
+static void
+report_set(const struct admin *a, const char *name, const char *value)
+{
+	struct json j;
+
+	if (!out_is_json())
+		return;
+	json_begin(&j);
+	json_put_str(&j, "key", name);
+	json_put_str(&j, "value", value);
+	json_put_bool(&j, "dry_run", a->dry_run);
+	json_end(&j, stdout);
 }
 
 static int
@@ -351,11 +349,13 @@ set(const struct admin *a, struct conffile *f, const struct key *k)
 		return code;
 	out_fix("%s", "");
 	if (a->dry_run) {
+		report_set(a, name, value);
 		out_say("%s would be %s (dry run: nothing was changed)", name, value);
 		return EX_OK;
 	}
 	if ((code = conffile_save(f)) != EX_OK)
 		return code;
+	report_set(a, name, value);
 	out_say("%s is now %s", name, value);
 	if (process_find_master(a, &pid) && needs_restart(name))
 		out_say("it is in force when posternd is started again; until then a reload is refused");

@@ -336,7 +336,7 @@ cmd_credential_revoke(struct admin *a)
 	const char *name;
 	int code, err;
 
-	if ((code = need_name(a, &name)) != EX_OK || (code = admin_confirm(a, "revokes", &name, 1)) != EX_OK ||
+	if ((code = need_name(a, &name)) != EX_OK || (code = admin_confirm(a, "revokes", "credentials", &name, 1)) != EX_OK ||
 	    (code = people_begin(a, &r)) != EX_OK)
 		return code;
 	if ((code = people_find(r, a->words[0], &account)) == EX_OK &&

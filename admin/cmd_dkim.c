@@ -236,8 +236,10 @@ cmd_dkim_add(struct admin *a)
 
 	if (admin_has(a, OPT_ACTIVATE) && admin_has(a, OPT_NO_ACTIVATE))
 		return out_fail(EX_USAGE, "usage", "--activate and --no-activate contradict each other");
-	if (!both && strcmp(algorithm, "rsa") != 0 && strcmp(algorithm, "ed25519") != 0)
+	if (!both && strcmp(algorithm, "rsa") != 0 && strcmp(algorithm, "ed25519") != 0) {
+		out_fix("--algorithm rsa, --algorithm ed25519, or without it for both");
 		return out_fail(EX_USAGE, "usage", "--algorithm is rsa, ed25519 or both, not '%s'", algorithm);
+	}
 	if ((code = admin_load_conf(a, &conf)) != EX_OK || (code = dkim_get_domain(a->words[0], domain)) != EX_OK)
 		return code;
 	for (size_t i = 0; i < 2 && code == EX_OK; i++) {
@@ -313,7 +315,7 @@ cmd_dkim_remove(struct admin *a)
 	int code;
 
 	snprintf(what, sizeof(what), "%.60s._domainkey.%.255s", a->words[1], a->words[0]);
-	if ((code = admin_confirm(a, "removes this private key", &sample, 1)) != EX_OK)
+	if ((code = admin_confirm(a, "removes this private key", "keys", &sample, 1)) != EX_OK)
 		return code;
 	return change(a, "remove", "removed", NULL);
 }

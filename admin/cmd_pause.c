@@ -79,6 +79,24 @@ cmd_reload(struct admin *a)
 	return report(a, "reloaded", NULL);
 }
 
+/* The reason of a pause that is on: it stays, unless another is given. reason holds IPC_TEXT_MAX. */
+static int
+find_reason(const struct admin *a, char *reason)
+{
+	static struct ipc_control_status s;
+	static struct control c;
+	struct ipc_message m;
+	int code;
+
+	if ((code = control_open(&c, a)) != EX_OK || (code = control_ask_empty(&c, IPC_CONTROL_STATUS)) != EX_OK ||
+	    (code = control_hear(&c, IPC_CONTROL_STATUS_ANSWER, &m)) != EX_OK)
+		return code;
+	if (ipc_get_control_status(&m.body, &s) != ERR_OK)
+		return control_fail(&c);
+	control_close(&c);
+	return s.paused && str_copy(reason, IPC_TEXT_MAX, s.reason, strlen(s.reason)) != ERR_OK ? EX_SOFTWARE : EX_OK;
+}
+
 int
 cmd_pause_submission(struct admin *a)
 {
@@ -91,13 +109,15 @@ cmd_pause_submission(struct admin *a)
 
 	if (reason != NULL && str_copy(p.reason, sizeof(p.reason), reason, strlen(reason)) != ERR_OK)
 		return out_fail(EX_USAGE, "usage", "--reason may have %d octets", IPC_TEXT_MAX - 1);
+	if (reason == NULL && (code = find_reason(a, p.reason)) != EX_OK)
+		return code;
 	wire_out_init(&w, data, sizeof(data));
 	ipc_put_control_pause(&w, &p);
 	if ((code = order(a, &w, IPC_CONTROL_PAUSE_ANSWER, &d)) != EX_OK)
 		return code;
 	out_say("submission %s: new sessions are answered 421, running ones go on (%ssession list)",
 	    a->dry_run ? "would be paused" : "is paused", out_program());
-	return report(a, "paused", reason);
+	return report(a, "paused", p.reason[0] != 0 ? p.reason : NULL);
 }
 
 static int

@@ -13,10 +13,14 @@
 #include "str.h"
 
 static int
-order(const struct admin *a, struct ipc_delivery_order *o, struct ipc_delivery_state *state)
+order(const struct admin *a, struct ipc_delivery_order *o, bool keeps_reason, struct ipc_delivery_state *state)
 {
+	const struct ipc_delivery_order tell = { .order = DELIVERY_TELL };
 	int fd, err = spool_control_open(a, &fd);
 
+	/* The reason of a pause that is on stays, unless another is given. */
+	if (keeps_reason && err == ERR_OK && (err = spool_control_order(fd, &tell, state)) == ERR_OK && state->is_paused)
+		memcpy(o->reason, state->reason, sizeof(o->reason));
 	if (a->dry_run)
 		o->order = DELIVERY_TELL;
 	if (err == ERR_OK)
@@ -61,11 +65,11 @@ cmd_pause_delivery(struct admin *a)
 
 	if (reason != NULL && str_copy(o.reason, sizeof(o.reason), reason, strlen(reason)) != ERR_OK)
 		return out_fail(EX_USAGE, "usage", "--reason may have %d octets", IPC_TEXT_MAX - 1);
-	if ((code = order(a, &o, &state)) != EX_OK)
+	if ((code = order(a, &o, reason == NULL, &state)) != EX_OK)
 		return code;
 	out_say("delivery %s: mail is taken and waits; %llu under way %s finished", a->dry_run ? "would be paused" : "is paused",
 	    (unsigned long long)state.underway, state.underway == 1 ? "is" : "are");
-	return report(a, "paused", &state, reason);
+	return report(a, "paused", &state, o.reason[0] != 0 ? o.reason : NULL);
 }
 
 int
@@ -75,7 +79,7 @@ cmd_resume_delivery(struct admin *a)
 	struct ipc_delivery_state state;
 	int code;
 
-	if ((code = order(a, &o, &state)) != EX_OK)
+	if ((code = order(a, &o, false, &state)) != EX_OK)
 		return code;
 	out_say("delivery %s: %llu message%s wait%s", a->dry_run ? "would go on" : "goes on", (unsigned long long)state.scheduled,
 	    state.scheduled == 1 ? "" : "s", state.scheduled == 1 ? "s" : "");

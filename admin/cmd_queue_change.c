@@ -97,7 +97,7 @@ confirm(struct changing *r)
 		samples[i] = texts[i];
 	}
 	snprintf(what, sizeof(what), "%zu message%s %s", r->ms.n, r->ms.n == 1 ? " is" : "s are", verbs[r->change].question);
-	return admin_confirm(r->a, what, samples, r->ms.n);
+	return admin_confirm(r->a, what, "messages", samples, r->ms.n);
 }
 
 /* Notes what became of the first n open ones; what was busy stays open. */

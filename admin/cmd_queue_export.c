@@ -164,7 +164,7 @@ cmd_queue_export(struct admin *a)
 		json_put_bool(&j, "dry_run", a->dry_run);
 		json_end(&j, stdout);
 	}
-	out_say("%llu message%s %s", (unsigned long long)(a->dry_run ? ms.n : x.n), x.n == 1 ? "" : "s",
+	out_say("%llu message%s %s", (unsigned long long)(a->dry_run ? ms.n : x.n), (a->dry_run ? ms.n : x.n) == 1 ? "" : "s",
 	    a->dry_run ? "would be copied" : "copied");
 	code = matches_verdict(&ms);
 out:

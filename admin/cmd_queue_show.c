@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "err.h"
@@ -12,6 +13,7 @@
 #include "out.h"
 #include "queue.h"
 #include "show.h"
+#include "str.h"
 
 static int
 find(struct admin *a, struct spool_entry *e, struct queue_message *m)
@@ -34,23 +36,37 @@ find(struct admin *a, struct spool_entry *e, struct queue_message *m)
 	return code;
 }
 
+/* A failed recipient counts as reported where nobody was to be told. */
+static const char *
+put_status(const struct queue_message *m, size_t i)
+{
+	static const char *const words[] = { "waiting", "delivered", "failed", "failed, and reported", "removed" };
+	const char *notify = m->envelope.recipients[i].notify;
+	enum recipient_status status = m->state.recipients[i].status;
+
+	if (status == RECIPIENT_REPORTED && m->envelope.sender[0] == 0)
+		return "failed; it has no sender to tell";
+	if (status == RECIPIENT_REPORTED && notify != NULL && strcasecmp(notify, "NEVER") == 0)
+		return "failed; the sender wants no report";
+	return words[status];
+}
+
 /* What has become of one recipient so far. */
 static void
 show_result(const struct admin *a, const struct queue_message *m, size_t i)
 {
-	static const char *const words[] = { "waiting", "delivered", "failed", "failed, and reported", "removed" };
 	const struct state_recipient *r = &m->state.recipients[i];
 	const char *route = queue_route(m, i);
 	char time[40], code[8] = "";
 
 	if (r->time_us == 0) {
 		if (route[0] != 0)
-			out_print("            %s, by route %s\n", words[r->status], route);
+			out_print("            %s, by route %s\n", put_status(m, i), route);
 		return;
 	}
 	if (r->code != 0)
 		snprintf(code, sizeof(code), "%u ", (unsigned)r->code);
-	out_print("            %s, by route %s, last tried %s%s%s%s%s\n", words[r->status], route[0] != 0 ? route : "(none)",
+	out_print("            %s, by route %s, last tried %s%s%s%s%s\n", put_status(m, i), route[0] != 0 ? route : "(none)",
 	    show_time(time, a->time, r->time_us), r->host != NULL ? " at " : "", r->host != NULL ? r->host : "",
 	    r->tls != NULL ? ", " : "", r->tls != NULL ? r->tls : "");
 	if (r->reply != NULL)
@@ -83,15 +99,15 @@ static void
 show(const struct admin *a, const struct queue_message *m, const char *whole)
 {
 	const struct spool_envelope *e = &m->envelope;
-	char text[40], age[40];
+	char text[40], age[40], session[21];
 
 	out_print("id          %s\nstate       %s\nfile        %s/%s (%s)\n", e->id, queue_state(m),
 	    spool_folder_name(m->folder), m->file, whole);
 	out_print("arrival     %s (%s ago)\nsize        %llu\n", show_time(text, a->time, e->arrival_us),
 	    show_age(age, e->arrival_us), (unsigned long long)e->message_size);
 	show_state(a, m);
-	out_print("account     %s%s%s\nsession     %016llx\nsender      %s\n", e->account, e->credential != NULL ? ", with " : "",
-	    e->credential != NULL ? e->credential : "", (unsigned long long)e->session, e->sender[0] != 0 ? e->sender : "<>");
+	out_print("account     %s%s%s\nsession     %s\nsender      %s\n", e->account, e->credential != NULL ? ", with " : "",
+	    e->credential != NULL ? e->credential : "", e->session != 0 ? str_put_hex64(session, e->session) : "(none)", e->sender[0] != 0 ? e->sender : "<>");
 	for (size_t i = 0; i < e->nrecipients; i++) {
 		const struct spool_recipient *r = &e->recipients[i];
 

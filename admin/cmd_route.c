@@ -65,7 +65,7 @@ put_list(struct json *j, const char *name, const char *list)
 }
 
 static void
-put_json(const struct conf_route *r, const struct conf *c)
+put_json(const struct conf_route *r, const struct conf *c, bool is_dry_run)
 {
 	char text[ROUTE_VALUE];
 	struct json j;
@@ -83,6 +83,8 @@ put_json(const struct conf_route *r, const struct conf *c)
 	json_put_bool(&j, "is_default", conf_find_route(c, "", "", "") == r);
 	json_put_u64(&j, "sessions", r->sessions != 0 ? r->sessions : c->delivery_sessions_per_destination);
 	json_put_bool(&j, "return_path", r->return_path);
+	if (is_dry_run)
+		json_put_bool(&j, "dry_run", true);
 	json_end(&j, stdout);
 }
 
@@ -101,7 +103,7 @@ cmd_route_list(struct admin *a)
 		const struct conf_route *r = &c.routes[i];
 
 		if (out_is_json()) {
-			put_json(r, &c);
+			put_json(r, &c, false);
 			continue;
 		}
 		table_add(&t, r->name);
@@ -136,7 +138,7 @@ cmd_route_show(struct admin *a)
 	if ((r = route_find(&c, a->words[0])) == NULL)
 		return no_route(a->words[0]);
 	if (out_is_json()) {
-		put_json(r, &c);
+		put_json(r, &c, false);
 		return EX_OK;
 	}
 	out_print("%-12s %s\n", "route", r->name);
@@ -174,6 +176,8 @@ add(struct admin *a, struct conffile *f, struct new_route *n)
 	if ((code = route_plan(n, a, f, &c, a->words[0], a->words[1], true)) != EX_OK)
 		return code;
 	if (a->dry_run) {
+		if (out_is_json())
+			put_json(n->route, &c, true);
 		say_added("would be", n->route, n->name, " (dry run: nothing was changed)");
 		return EX_OK;
 	}
@@ -186,7 +190,7 @@ add(struct admin *a, struct conffile *f, struct new_route *n)
 	}
 	say_added("was", n->route, n->name, "");
 	if (out_is_json())
-		put_json(n->route, &c);
+		put_json(n->route, &c, false);
 	route_warn_default(&c);
 	say_next(a, n->name);
 	return EX_OK;
@@ -207,6 +211,20 @@ cmd_route_add(struct admin *a)
 	return code;
 }
 
+static void
+report_removed(const struct admin *a, const char *name)
+{
+	struct json j;
+
+	if (!out_is_json())
+		return;
+	json_begin(&j);
+	json_put_str(&j, "route", name);
+	json_put_str(&j, "action", "removed");
+	json_put_bool(&j, "dry_run", a->dry_run);
+	json_end(&j, stdout);
+}
+
 static int
 take_away(struct admin *a, struct conffile *f)
 {
@@ -221,7 +239,7 @@ take_away(struct admin *a, struct conffile *f)
 		return code;
 	if ((r = route_find(&c, name)) == NULL)
 		return no_route(name);
-	if ((code = admin_confirm(a, "remove the route", &name, 1)) != EX_OK)
+	if ((code = admin_confirm(a, "remove the route", "routes", &name, 1)) != EX_OK)
 		return code;
 	/* Only the file that route add makes: another one may serve others, too. */
 	str_fmt(usual, sizeof(usual), "routes/%s.secret", name);
@@ -230,6 +248,7 @@ take_away(struct admin *a, struct conffile *f)
 	if ((code = conffile_remove(f, section)) != EX_OK || (code = conffile_parse(f, &c)) != EX_OK)
 		return code;
 	if (a->dry_run) {
+		report_removed(a, name);
 		out_say("route %s would be removed (dry run: nothing was changed)", name);
 		return EX_OK;
 	}
@@ -237,6 +256,7 @@ take_away(struct admin *a, struct conffile *f)
 		return code;
 	if (has_secret)
 		unlink(path);
+	report_removed(a, name);
 	out_say("route %s was removed%s", name, has_secret ? ", with the file of its password" : "");
 	route_warn_default(&c);
 	say_next(a, NULL);

@@ -82,7 +82,7 @@ cmd_sender_add(struct admin *a)
 int
 cmd_sender_remove(struct admin *a)
 {
-	int code = admin_confirm(a, "takes these senders away", a->words + 1, a->nwords - 1);
+	int code = admin_confirm(a, "takes these senders away", "senders", a->words + 1, a->nwords - 1);
 
 	return code != EX_OK ? code : change(a, registry_remove_sender, "removed");
 }

@@ -219,7 +219,7 @@ confirm(struct admin *a, size_t *count)
 	if (*count == 0)
 		return EX_OK;
 	str_fmt(what, sizeof(what), "%zu session%s will be ended, of", *count, *count == 1 ? "" : "s");
-	return admin_confirm(a, what, samples, *count);
+	return admin_confirm(a, what, "sessions", samples, *count);
 }
 
 static int
@@ -255,6 +255,24 @@ none_of(const char *account)
 	return out_fail(EX_NO, "no_session", "there is no session of '%s'", account);
 }
 
+/* What the service would answer, without telling it to do anything. */
+static int
+would_kill(const struct admin *a, const char *id, uint64_t session)
+{
+	struct sessions s;
+	size_t i = 0;
+	bool found;
+	int code;
+
+	if ((code = gather(a, &s)) != EX_OK)
+		return code;
+	while (i < s.n && s.list[i].session != session)
+		i++;
+	found = i < s.n;
+	free(s.list);
+	return found ? report(a, 1, NULL) : no_session(id);
+}
+
 int
 cmd_session_kill(struct admin *a)
 {
@@ -283,7 +301,7 @@ cmd_session_kill(struct admin *a)
 	if (count == 0)
 		return none_of(account);
 	if (a->dry_run)
-		return report(a, (uint32_t)count, account);
+		return id != NULL ? would_kill(a, id, k.session) : report(a, (uint32_t)count, account);
 	wire_out_init(&w, data, sizeof(data));
 	ipc_put_control_kill(&w, &k);
 	if ((code = control_order(a, &w, IPC_CONTROL_KILL_ANSWER, &d)) != EX_OK)

@@ -62,6 +62,22 @@ parse(const struct admin *a, struct trace_query *q)
 	return EX_OK;
 }
 
+/* Of what the trace keeps as text, the numbers. */
+static void
+put_pair(struct json *j, const char *key, const char *value)
+{
+	static const char *const numbers[] = { "size", "recipients", "code", "tries", "lines" };
+	uint64_t n;
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (strcmp(key, numbers[i]) == 0 && str_parse_u64(value, strlen(value), UINT64_MAX, &n) == ERR_OK) {
+			json_put_u64(j, key, n);
+			return;
+		}
+	}
+	json_put_str(j, key, value);
+}
+
 static void
 print_json(const struct trace_line *l, const struct trace_life *life)
 {
@@ -74,7 +90,7 @@ print_json(const struct trace_line *l, const struct trace_life *life)
 	json_put_str(&j, "session_id", life->session != 0 ? str_put_hex64(session, life->session) : NULL);
 	json_put_str(&j, "event", l->event);
 	for (size_t i = 0; i < l->npairs; i++)
-		json_put_str(&j, l->pairs[i].key, l->pairs[i].value);
+		put_pair(&j, l->pairs[i].key, l->pairs[i].value);
 	json_end(&j, stdout);
 }
 

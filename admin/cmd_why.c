@@ -9,6 +9,7 @@
 #include "io.h"
 #include "out.h"
 #include "queue.h"
+#include "queue_change.h"
 #include "show.h"
 #include "spool_control.h"
 #include "trace_read.h"
@@ -95,7 +96,7 @@ explain_waiting(const struct admin *a, const struct queue_message *m, const stru
 static int
 explain(const struct admin *a, const struct queue_message *m, const struct ipc_delivery_state *live)
 {
-	char text[900], fix[200];
+	char text[900], fix[700];
 
 	if (m->err != ERR_OK) {
 		snprintf(text, sizeof(text), "Its file in %s/ is corrupt: %s.", spool_folder_name(m->folder), err_text(m->err));
@@ -106,7 +107,11 @@ explain(const struct admin *a, const struct queue_message *m, const struct ipc_d
 
 		snprintf(text, sizeof(text), "It is %s: %s.", m->folder == SPOOL_HOLD ? "held" : "set aside, since its report can go to nobody",
 		    reason != NULL ? reason : "no reason was noted");
-		snprintf(fix, sizeof(fix), "%squeue release %s", out_program(), m->envelope.id);
+		if (m->folder == SPOOL_HOLD && reason != NULL && strcmp(reason, QUEUE_HELD_FOR_CONTAIN) == 0)
+			snprintf(fix, sizeof(fix), "%saccount restore %s --mail release, or for this one alone: %squeue release %s",
+			    out_program(), m->envelope.account, out_program(), m->envelope.id);
+		else
+			snprintf(fix, sizeof(fix), "%squeue release %s", out_program(), m->envelope.id);
 		return say(m->envelope.id, queue_state(m), text, fix);
 	}
 	return explain_waiting(a, m, live);

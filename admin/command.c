@@ -207,7 +207,7 @@ static const struct command commands[] = {
 	{ "route", "remove", cmd_route_remove, 1, 1, 0, "NAME", "Takes a route away, with the file of its password." },
 	{ "route", "test", cmd_route_test, 1, 1, OPT(TO) | OPT(FROM), "NAME",
 	    "Connects, encrypts, logs in and ends, sending no mail. 68 when that fails; 1 when --to is refused." },
-	{ "queue", "list", cmd_queue_list, 0, 0, OPTIONS_FILTER | OPT(LIMIT) | OPT(SORT), "FILTER...",
+	{ "queue", "list", cmd_queue_list, 0, 0, OPTIONS_FILTER, "FILTER...",
 	    "The messages that match. 1 when a filter matches none." },
 	{ "queue", "count", cmd_queue_count, 0, 0, OPTIONS_FILTER, "FILTER...", "How many messages match." },
 	{ "queue", "summary", cmd_queue_summary, 0, 0, OPTIONS_FILTER, "FILTER...",

@@ -29,7 +29,7 @@ struct option {
 	    OPT(HELP) | OPT(VERSION))
 #define OPTIONS_FILTER                                                                                       \
 	(OPT(ID) | OPT(ACCOUNT) | OPT(FROM) | OPT(TO) | OPT(DOMAIN) | OPT(STATE) | OPT(OLDER) | OPT(NEWER) | \
-	    OPT(SIZE) | OPT(CREDENTIAL) | OPT(ROUTE) | OPT(REASON) | OPT(ALL))
+	    OPT(SIZE) | OPT(CREDENTIAL) | OPT(ROUTE) | OPT(REASON) | OPT(ALL) | OPT(LIMIT) | OPT(SORT))
 
 extern const struct option command_options[OPT_COUNT];
 

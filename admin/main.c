@@ -168,10 +168,14 @@ set_style(struct admin *a)
 		c++;
 	while (time != NULL && t < 4 && (t == 0 || strcmp(time, times[t]) != 0))
 		t++;
-	if (c == 3)
+	if (c == 3) {
+		out_fix("--color auto, --color always or --color never");
 		return out_fail(EX_USAGE, "usage", "--color is auto, always or never, not '%s'", color);
-	if (t == 4)
+	}
+	if (t == 4) {
+		out_fix("--time utc, --time local or --time rel");
 		return out_fail(EX_USAGE, "usage", "--time is utc, local or rel, not '%s'", time);
+	}
 	if (root == NULL)
 		root = getenv("POSTERN_ROOT");
 	else if (root[0] == 0)

@@ -3,22 +3,30 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "admin.h"
 #include "filter.h"
 #include "queue.h"
 
-/* The messages that a queue command's filters match, in the order of their ids. Set keep, verify or each before. */
+/*
+ * The messages that a queue command's filters match, in the order of their ids or of --sort, --limit of them. Set keep, verify
+ * or each before.
+ */
 struct matches {
 	bool			 keep;		/* in list */
 	bool			 verify;	/* read each file whole; corrupt ones are complained of in failed/, too */
 	bool			 silent;	/* about corrupt ones */
+	bool			 ordered;	/* the list is by age, the oldest first, unless --sort says otherwise */
 	int			(*each)(const struct queue_message *m, void *arg);	/* what a walk may say, or NULL */
 	void			*arg;
 	struct filter		 filter;
 	const struct spool_dirs	*dirs;		/* while it is walked */
 	struct queue_message	*list;
 	size_t			 n, size;
+	int			(*compare)(const void *, const void *);	/* as --sort says */
+	uint64_t		 limit;
+	bool			 narrowed;	/* by --sort or --limit: messages are complained of and visited in order, after the walk */
 	size_t			 corrupt, unread;
 };
 

@@ -226,7 +226,7 @@ queue_put_json(const struct queue_message *m)
 		json_put_str(&j, "route", m->envelope.nrecipients != 0 && queue_route(m, 0)[0] != 0 ? queue_route(m, 0) : NULL);
 		json_put_str(&j, "hold_reason", m->state.hold);
 	}
-	json_put_str(&j, "session_id", m->err == ERR_OK ? session : NULL);
+	json_put_str(&j, "session_id", e->session != 0 ? session : NULL);
 	json_put_str(&j, "state", queue_state(m));
 	json_put_str(&j, "file", m->file);
 	if (e->envid != NULL)

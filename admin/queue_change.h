@@ -6,6 +6,8 @@
 #include "admin.h"
 #include "message_queue.h"
 
+#define QUEUE_HELD_FOR_CONTAIN "account contained"	/* why account contain holds messages: by that restore knows them */
+
 /*
  * Does a change to all messages of an account, as smtpadm queue does it: by the daemon, or with the spool's lock. text: as in struct
  * ipc_queue_change. held_for: only those that are held for this reason; "": that are not held; NULL: all. *n is set to how many were

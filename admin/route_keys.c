@@ -87,3 +87,18 @@ route_find(const struct conf *c, const char *name)
 			return &c->routes[i];
 	return NULL;
 }
+
+bool
+route_has_more(const struct conf_route *r, const char *key, const char *value)
+{
+	char held[ROUTE_VALUE];
+	size_t words = 0, asked = 0;
+
+	if (strcmp(key, "url") == 0)
+		return false;
+	for (const char *p = route_put_value(held, r, key); *p != 0; words++)
+		p += strcspn(p, " ") + strspn(p + strcspn(p, " "), " ");
+	for (const char *p = value + strspn(value, " \t,"); *p != 0; asked++)
+		p += strcspn(p, " \t,") + strspn(p + strcspn(p, " \t,"), " \t,");
+	return words > asked;
+}

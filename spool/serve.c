@@ -217,7 +217,7 @@ serve_run(struct spooler *sp)
 	while (!is_drained(sp, now)) {
 		int wait = queue_run(sp, now, now < next_tick ? (int)(next_tick - now) : 0);
 
-		if (loop_run_once(&sp->loop, wait) != ERR_OK)
+		if (loop_run_once(&sp->loop, trace_wait_ms(sp, now, wait)) != ERR_OK)
 			log_error("loop.failed", "error", strerror(errno), NULL);
 		session_bury(sp);
 		now = io_now_ms();

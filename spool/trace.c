@@ -21,6 +21,8 @@
 #include "trace_file.h"
 
 #define PENDING_MAX (4u << 20)	/* octets of lines that may wait for a disk that does not answer */
+#define GATHER_MS 50		/* that lines wait for others */
+#define GATHER_MAX (64 * 1024)
 #define DAY_MS 86400000ULL
 #define DAY_US (1000 * DAY_MS)
 #define DAYS_BACK 1000		/* how far back old files are looked for: the daemon may have been stopped for long */
@@ -132,9 +134,16 @@ trace_flush(struct spooler *sp)
 {
 	struct trace *t = &sp->trace;
 	struct buf filled = t->pending;
+	uint64_t now = io_now_ms();
 
 	if (t->job.kind != JOB_NONE || filled.len == 0)
 		return;
+	/* A job for every message would wake a thread for every message. */
+	if (t->flush_ms == 0)
+		t->flush_ms = now + GATHER_MS;
+	if (now < t->flush_ms && filled.len < GATHER_MAX)
+		return;
+	t->flush_ms = 0;
 	if (t->folder_fd < 0) {
 		t->dropped += count_lines(&t->pending);
 		buf_reset(&t->pending);
@@ -143,6 +152,16 @@ trace_flush(struct spooler *sp)
 	t->pending = t->writing;
 	t->writing = filled;
 	submit(sp);
+}
+
+int
+trace_wait_ms(const struct spooler *sp, uint64_t now_ms, int wait_ms)
+{
+	const struct trace *t = &sp->trace;
+
+	if (t->flush_ms == 0 || t->job.kind != JOB_NONE || now_ms + (uint64_t)wait_ms <= t->flush_ms)
+		return wait_ms;
+	return t->flush_ms > now_ms ? (int)(t->flush_ms - now_ms) : 0;
 }
 
 static void

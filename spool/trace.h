@@ -42,6 +42,7 @@ struct trace {
 	struct buf	pending, writing;
 	struct job	job;			/* has all but pending and dropped while it is under way */
 	uint64_t	days_kept;		/* for the job */
+	uint64_t	flush_ms;		/* when pending lines are due to be written; 0: none wait */
 	int		error;			/* errno of a job that failed */
 	bool		is_failing;		/* the last one did */
 };
@@ -60,6 +61,8 @@ void	trace_event_at(struct spooler *sp, uint64_t us, const char *id, uint64_t se
 
 /* After each round of the loop: gives what gathered to a commit thread, unless one is at it. */
 void	trace_flush(struct spooler *sp);
+/* How long the loop may sleep, at most wait_ms, before trace_flush() is to be called. */
+int	trace_wait_ms(const struct spooler *sp, uint64_t now_ms, int wait_ms);
 /* In that thread; then in the loop. */
 void	trace_perform(struct spooler *sp);
 void	trace_finish(struct spooler *sp);

@@ -216,6 +216,11 @@ class Config(Admin):
             self.assertEqual(self.read('postern.conf').replace('\r', ''), text.replace('\r', ''))
             self.assertEqual(self.on('config', 'get', key), value + '\n')
 
+    def test_set_json(self):
+        for args, dry_run in ((('-n',), True), ((), False)):
+            self.assertEqual(self.rows(*args, 'config', 'set', 'limits.errors', '7'),
+                             [{'v': 1, 'key': 'limits.errors', 'value': '7', 'dry_run': dry_run}])
+
     def test_top_level_key_goes_before_the_first_section(self):
         self.write('# head\n\n[limits]\nerrors = 5\n')
         self.on('config', 'set', 'hostname', 'mx.example.org')
@@ -379,7 +384,10 @@ class Grammar(Admin):
         for args, words in ((('queue', 'list', '--older', 'x'), '--older 5m'), (('queue', 'list', '--size', '5'), '+1M'),
                             (('queue', 'list', '--all', '--sort', 'foo'), '--sort size'), (('session', 'kill'), 'session list'),
                             (('queue', 'list', '--state', 'bogus'), '--state held'), (('credential', 'add', ALICE), '--name phone'),
-                            (('queue', 'list', '--all', '--limit', 'x'), '--limit 20')):
+                            (('queue', 'list', '--all', '--limit', 'x'), '--limit 20'),
+                            (('account', 'clientconfig', ALICE, '--for', 'foo'), 'clientconfig ' + ALICE),
+                            (('dkim', 'add', 'example.org', '--algorithm', 'foo'), '--algorithm rsa'),
+                            (('status', '--color', 'foo'), '--color always'), (('status', '--time', 'foo'), '--time utc')):
             self.assertIn(words, self.error(64, *args)['fix'], args)
         self.on('account', 'add', BOB, '--stdin', input='x')
         self.assertIn('account show', self.error(73, 'account', 'rename', ALICE, BOB)['fix'])

@@ -108,7 +108,8 @@ class Control(postern.Case):
             self.assertRaises(EOFError, one.line)
             self.with_account(BOB, '', '')
             two.submit(message('left alone', sender=BOB), sender=BOB)
-            self.assertEqual(self.error(67, 'session', 'kill', a['session_id'])['name'], 'no_session')
+            for args in ((), ('-n',)):
+                self.assertEqual(self.error(67, *args, 'session', 'kill', a['session_id'])['name'], 'no_session')
 
             self.assertEqual(self.error(1, 'session', 'kill', '--account', 'nobody@example.org')['name'], 'no_session')
             self.instance.adm('session', 'kill', '--account', BOB.upper())
@@ -121,7 +122,8 @@ class Control(postern.Case):
     def test_kill_needs_yes_for_several(self):
         with self.instance.client('plain', login=BOB) as one, self.instance.client('plain', login=BOB) as two:
             self.with_account(BOB, BOB)
-            self.assertEqual(self.error(64, 'session', 'kill', '--account', BOB)['name'], 'needs_yes')
+            found = self.error(64, 'session', 'kill', '--account', BOB)
+            self.assertEqual((found['name'], found['message'].split(':')[0]), ('needs_yes', '2 sessions'))
             one.command('NOOP', 250)
             self.assertEqual(self.instance.adm_json('session', 'kill', '--account', BOB, '--yes')[0]['sessions'], 2)
             one.expect(421)
@@ -217,6 +219,9 @@ class Control(postern.Case):
                 self.instance.adm('reload')	# a pause outlives it
                 got = self.instance.adm_json('status')[0]
                 self.assertEqual((got['paused'], got['paused_reason']), (True, 'new disks'))
+                for args, reason in (((), 'new disks'), (('--reason', 'old disks'), 'old disks'), (('--reason', 'new disks'), 'new disks')):
+                    self.assertEqual(self.instance.adm_json('pause', 'submission', *args)[0]['reason'], reason)
+                    self.assertEqual(self.instance.adm_json('status')[0]['paused_reason'], reason)
                 self.assertRegex(self.instance.adm('status'), 'PAUSED: new disks')
                 self.assertEqual(self.metrics()['postern_paused'], 1)
             finally:

@@ -312,7 +312,7 @@ class Shells(Case):
         self.assertEqual(self.complete('queue', 'rem'), ['remove'])
         self.assertEqual(self.complete('queue', 'list', '--sort', 'a'), ['age', 'account'])
         self.assertEqual(self.complete('queue', 'list', '--so'), ['--sort'])
-        self.assertEqual(self.complete('queue', 'count', '--so'), [])
+        self.assertEqual(self.complete('queue', 'show', '--so'), [])
         self.assertEqual(self.complete('--js'), ['--json'])
         self.assertEqual(self.complete('-j', 'completion', ''), ['bash', 'zsh', 'fish'])
 

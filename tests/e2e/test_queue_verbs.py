@@ -32,7 +32,7 @@ class Verbs(unittest.TestCase):
         self.other.close()
 
     def answer(self, session, line):
-        return self.refusal if self.busy else True
+        return True if not self.busy else self.refusal(session, line) if callable(self.refusal) else self.refusal
 
     def submit(self, name='one', to=('rcpt@example.net',), sender=ALICE, login=None):
         with self.instance.client('plain', login=login or sender) as c:
@@ -111,7 +111,24 @@ class Verbs(unittest.TestCase):
         self.assertTrue(wait_for(lambda: (self.one(ident) or {}).get('state') == 'failed', 5), self.instance.log_tail())
         self.assertTrue(wait_for(lambda: 'finished: it is kept in failed/ after 1 try\n' in self.instance.adm('trace', ident), 5),
                         self.instance.adm('trace', ident))
-        self.assertNotIn('the next', self.instance.adm('queue', 'show', ident))
+        shown = self.instance.adm('queue', 'show', ident)
+        self.assertNotIn('the next', shown)
+        self.assertIn('failed; it has no sender to tell, by route out', shown)
+        self.assertRegex(self.one(ident)['session_id'], '^[0-9a-f]{16}$')
+
+    def test_report_that_waits(self):
+        """A report came in no session."""
+        self.refusal = lambda session, line: '451 4.3.2 later' if ALICE.encode() in line else '550 5.1.1 nobody'
+        self.submit()
+        self.assertTrue(wait_for(lambda: [r['sender'] for r in self.rows('queue', 'list', '--all')] == [''], 5), self.instance.log_tail())
+        row = self.rows('queue', 'list', '--all')[0]
+        self.assertIsNone(row['session_id'])
+        self.assertIn('session     (none)\n', self.instance.adm('queue', 'show', row['queue_id']))
+
+    def test_asks_of_messages(self):
+        self.deferred('one')
+        self.deferred('two')
+        self.assertIn('2 messages: without a terminal', self.instance.run('queue', 'remove', '--all').stderr.decode())
 
     def test_filters(self):
         self.instance.adm('credential', 'add', ALICE, '--name', 'phone', '--stdin', input='a password of the phone\n')
@@ -128,6 +145,27 @@ class Verbs(unittest.TestCase):
             self.assertEqual([r['queue_id'] for r in self.rows('queue', 'list', *args)], found, args)
         for args in (('--credential', 'laptop'), ('--route', 'second'), ('--reason', 'full'), ('--state', 'active')):
             self.assertEqual(self.rows('queue', 'list', *args, code=1), [], args)
+
+    def test_limit_and_sort(self):
+        """Of every verb with filters, and after them."""
+        idents = [self.deferred('m%d' % i, sender=sender) for i, sender in enumerate((BOB, ALICE, BOB))]
+        order = [idents[1], idents[0], idents[2]]
+        self.assertEqual([r['queue_id'] for r in self.rows('queue', 'list', '--all', '--sort', 'account')], order)
+        self.assertEqual([r['queue_id'] for r in self.rows('queue', 'list', '--all', '--limit', '2')], idents[:2])
+        self.assertEqual(self.rows('queue', 'count', '--all', '--limit', '2')[0]['count'], 2)
+        self.assertEqual(self.rows('queue', 'count', '--account', ALICE, '--limit', '2')[0]['count'], 1)
+        self.assertEqual(self.rows('queue', 'verify', '--all', '--limit', '2')[0], {'v': 1, 'count': 2, 'corrupt': 0})
+        self.assertEqual(self.rows('queue', 'summary', '--all', '--limit', '2')[0]['messages'], 2)
+        folder = os.path.join(self.instance.base, 'first') + '/'
+        self.assertEqual(self.rows('queue', 'export', folder, '--all', '--sort', 'account', '--limit', '1')[0]['count'], 1)
+        self.assertEqual(os.listdir(folder), [order[0] + '.eml'])
+        for verb in (('hold', '--reason', 'odd'), ('release',), ('retry',), ('reroute', '--to-route', 'out'), ('bounce',), ('remove',)):
+            rows = self.rows('queue', *verb, '--all', '--sort', 'account', '--limit', '2', '--dry-run')
+            self.assertEqual([r['queue_id'] for r in rows], order[:2], verb)
+            self.assertEqual(self.instance.run('queue', *verb, idents[0], '--limit', '1').returncode, 64)
+            self.assertEqual(self.instance.run('queue', *verb, '--limit', '1').returncode, 64)
+        self.assertEqual(self.results('remove', '--all', '--limit', '1', '--sort', 'account'), ['removed'])
+        self.assertEqual([r['queue_id'] for r in self.rows('queue', 'list', '--all')], [idents[0], idents[2]])
 
     def test_hold_and_release(self):
         ident = self.deferred()
@@ -199,6 +237,9 @@ class Verbs(unittest.TestCase):
         self.assertEqual(self.hop.messages, [])
         status = self.rows('status')[0]['delivery']
         self.assertEqual((status['paused'], status['paused_reason'], status['scheduled']), (True, 'moving', 1))
+        for args, reason in (((), 'moving'), (('--reason', 'moved'), 'moved'), (('--reason', 'moving'), 'moving')):
+            self.assertEqual(self.rows('pause', 'delivery', *args)[0]['reason'], reason)
+            self.assertEqual(self.rows('status')[0]['delivery']['paused_reason'], reason)
         self.assertIn('delivery    PAUSED', self.instance.adm('status'))
         self.assertIn('delivery is paused: moving', self.instance.adm('why', ident))
         self.rows('resume', 'delivery', '--dry-run')

@@ -75,7 +75,7 @@ class Commands(Admin):
         self.assertFalse(os.path.exists(secret))
         self.assertNotIn('provider', self.conf())
         self.on('route', 'remove', 'house', '--yes')
-        self.on('route', 'remove', 'old', '--yes')
+        self.assertEqual(self.rows('route', 'remove', 'old', '--yes'), [{'v': 1, 'route': 'old', 'action': 'removed', 'dry_run': False}])
         self.assertEqual(self.rows('route', 'list'), [])
         self.assertEqual(re.sub(r'\n+', '\n', self.conf()), re.sub(r'\n+', '\n', before))
 
@@ -102,12 +102,14 @@ class Commands(Admin):
 
     def test_dry_run(self):
         before = self.conf()
-        self.on('--dry-run', 'route', 'add', 'main', 'smtp://joe@h', '--stdin', input='word\n')
+        row = self.rows('--dry-run', 'route', 'add', 'main', 'smtp://joe@h', '--stdin', input='word\n')[0]
+        self.assertEqual((row['v'], row['route'], row['user'], row['dry_run']), (1, 'main', 'joe', True))
         self.assertEqual(self.conf(), before)
         self.assertFalse(os.path.exists(self.path('routes')))
         self.on('route', 'add', 'main', 'smtp://joe@h', '--stdin', input='word\n')
         before = self.conf()
-        self.on('--dry-run', '--yes', 'route', 'remove', 'main')
+        self.assertEqual(self.rows('--dry-run', '--yes', 'route', 'remove', 'main'),
+                         [{'v': 1, 'route': 'main', 'action': 'removed', 'dry_run': True}])
         self.assertEqual(self.conf(), before)
         self.assertTrue(os.path.exists(self.path('routes', 'main.secret')))
 

@@ -141,7 +141,15 @@ class Running(postern.Case):
         self.assertEqual(self.try_login(who), 535)
         self.assertEqual(self.instance.adm_json('account', 'show', who)[0]['contained_reason'], 'phished')
         waiting = ('queue', 'list', '--account', who)
-        self.assertEqual([m['state'] for m in self.instance.adm_json(*waiting)], ['held'])
+        held = self.instance.adm_json(*waiting)
+        self.assertEqual([m['state'] for m in held], ['held'])
+        self.assertIn('account restore %s' % who, self.adm('why', held[0]['queue_id']))
+        # Once more, it is as it was, unless there is another reason.
+        before = self.instance.adm_json('account', 'show', who)
+        self.assertEqual(self.instance.adm_json('account', 'contain', who)[-1]['action'], 'contained')
+        self.assertEqual(self.instance.adm_json('account', 'show', who), before)
+        self.adm('account', 'contain', who, '--reason', 'its laptop was stolen')
+        self.assertEqual(self.instance.adm_json('account', 'show', who)[0]['contained_reason'], 'its laptop was stolen')
         # What somebody else has held for another reason stays so; what contain has held is set free.
         self.adm('account', 'restore', who)
         with self.client() as c:

@@ -71,10 +71,11 @@ class Life(Delivering):
         self.assertEqual((lines[0]['v'], by['login']['account'], by['login']['mechanism'], by['login']['credential']), (1, ALICE, 'plain', ''))
         self.assertEqual((by['session']['listener'], by['session']['tls']), ('plain', 'no'))
         self.assertTrue(by['session']['peer'].startswith('127.0.0.1'))
-        self.assertEqual((by['accepted']['sender'], by['accepted']['recipients']), (ALICE, '2'))
+        self.assertEqual((by['accepted']['sender'], by['accepted']['recipients']), (ALICE, 2))
+        self.assertEqual((type(by['accepted']['size']), by['done']['tries']), (int, 1))
         self.assertEqual({line['queue_id'] for line in lines}, {ident})
         self.assertEqual(len({line['session_id'] for line in lines}), 1)
-        self.assertEqual((by['delivered']['route'], by['delivered']['code']), ('out', '250'))
+        self.assertEqual((by['delivered']['route'], by['delivered']['code']), ('out', 250))
         message_id = by['accepted']['message_id']
         # Found by each of its sides, in whatever case, and by globs.
         for args in (('--message-id', message_id), ('--message-id', '<%s>' % message_id), ('--to', 'rcpt@example.net'), ('--to', 'RCPT@*'),
