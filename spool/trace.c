@@ -21,7 +21,7 @@
 #include "trace_file.h"
 
 #define PENDING_MAX (4u << 20)	/* octets of lines that may wait for a disk that does not answer */
-#define GATHER_MS 50		/* that lines wait for others */
+#define GATHER_MS 10		/* from one writing to the next: lines wait for others */
 #define GATHER_MAX (64 * 1024)
 #define DAY_MS 86400000ULL
 #define DAY_US (1000 * DAY_MS)
@@ -138,12 +138,10 @@ trace_flush(struct spooler *sp)
 
 	if (t->job.kind != JOB_NONE || filled.len == 0)
 		return;
-	/* A job for every message would wake a thread for every message. */
-	if (t->flush_ms == 0)
-		t->flush_ms = now + GATHER_MS;
+	/* At once when it is quiet; under load a job for every message would wake a thread for every message. */
 	if (now < t->flush_ms && filled.len < GATHER_MAX)
 		return;
-	t->flush_ms = 0;
+	t->flush_ms = now + GATHER_MS;
 	if (t->folder_fd < 0) {
 		t->dropped += count_lines(&t->pending);
 		buf_reset(&t->pending);
@@ -159,7 +157,7 @@ trace_wait_ms(const struct spooler *sp, uint64_t now_ms, int wait_ms)
 {
 	const struct trace *t = &sp->trace;
 
-	if (t->flush_ms == 0 || t->job.kind != JOB_NONE || now_ms + (uint64_t)wait_ms <= t->flush_ms)
+	if (t->pending.len == 0 || t->job.kind != JOB_NONE || now_ms + (uint64_t)wait_ms <= t->flush_ms)
 		return wait_ms;
 	return t->flush_ms > now_ms ? (int)(t->flush_ms - now_ms) : 0;
 }

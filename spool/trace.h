@@ -42,7 +42,7 @@ struct trace {
 	struct buf	pending, writing;
 	struct job	job;			/* has all but pending and dropped while it is under way */
 	uint64_t	days_kept;		/* for the job */
-	uint64_t	flush_ms;		/* when pending lines are due to be written; 0: none wait */
+	uint64_t	flush_ms;		/* no writing before, unless much waits */
 	int		error;			/* errno of a job that failed */
 	bool		is_failing;		/* the last one did */
 };
