@@ -114,12 +114,16 @@ admin_ask(const char *prompt, bool echo, char *to, size_t size)
 int
 admin_confirm(const struct admin *a, const char *what, const char *nouns, const char *const *samples, size_t count)
 {
-	char answer[16];
+	char answer[16], question[2048], clean[2048];
 
 	if (a->yes || a->dry_run || (count < 2 && !admin_has_terminal()))
 		return EX_OK;
-	out_warn("%s: %s%s%s%s%s%s", what, samples[0], count > 1 ? ", " : "", count > 1 ? samples[1] : "",
+	snprintf(question, sizeof(question), "%s: %s%s%s%s%s%s", what, samples[0], count > 1 ? ", " : "", count > 1 ? samples[1] : "",
 	    count > 2 ? ", " : "", count > 2 ? samples[2] : "", count > 3 ? ", ..." : "");
+	/* -q silences messages, not what the question is about. */
+	if (admin_has(a, OPT_QUIET) && admin_has_terminal())
+		fprintf(stderr, "smtpadm: %s\n", out_clean(clean, sizeof(clean), question));
+	out_warn("%s", question);
 	if (!admin_has_terminal()) {
 		out_fix("the same command with --yes");
 		return out_fail(

@@ -33,6 +33,14 @@ report(const struct admin *a, const char *account, const char *action, const str
 		printf("%s\n", s->text);
 }
 
+/* An address as people_check_name() takes it, but one that the registry does not. */
+static int
+no_name(const char *name)
+{
+	out_fix("an address without quotes, such as alice@example.org, or letters, digits and ._+- only");
+	return out_fail(EX_DATAERR, "bad_address", "'%s' is no name for an account", name);
+}
+
 /* The account must not be there yet: asked before a password is, and again by the change itself. */
 static int
 check_absent(const struct admin *a, const char *name)
@@ -71,7 +79,7 @@ cmd_account_add(struct admin *a)
 	if (err == ERR_EXISTS)
 		code = out_fail(EX_CANTCREAT, "exists", "account '%s' exists already", name);
 	else if (err == ERR_SYNTAX)
-		code = out_fail(EX_DATAERR, "bad_address", "'%s' is no name for an account", name);
+		code = no_name(name);
 	else if (err != ERR_OK)
 		code = people_fail(r, err, name);
 	if ((code = people_finish(a, r, code)) == EX_OK)
@@ -186,13 +194,13 @@ cmd_account_rename(struct admin *a)
 			out_fix("another name; smtpadm account show %s shows that account", a->words[1]);
 			code = out_fail(EX_CANTCREAT, "exists", "account '%s' exists already", a->words[1]);
 		} else if (err == ERR_SYNTAX)
-			code = out_fail(EX_DATAERR, "bad_address", "'%s' is no name for an account", a->words[1]);
+			code = no_name(a->words[1]);
 		else
 			code = people_fail(r, err, a->words[0]);
 	}
 	if ((code = people_finish(a, r, code)) == EX_OK) {
 		report(a, a->words[1], "renamed", NULL);
-		out_say("it may still send as before: smtpadm sender list %s", a->words[1]);
+		out_say("it may still send as before: %ssender list %s", out_program(), a->words[1]);
 	}
 	registry_close(r);
 	return code;

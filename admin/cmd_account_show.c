@@ -83,7 +83,7 @@ cmd_account_list(struct admin *a)
 	if ((err = registry_walk_accounts(r, list_account, &l)) != ERR_OK)
 		code = people_fail(r, err, "accounts");
 	if (!out_is_json() && l.table.n == 0 && code == EX_OK)
-		out_say("there is no account; smtpadm account add makes one");
+		out_say("there is no account; %saccount add makes one", out_program());
 	table_print(&l.table);
 	registry_close(r);
 	return code;

@@ -135,8 +135,10 @@ read_password(const struct admin *a, const char *account, struct secret *s)
 
 	if (admin_has(a, OPT_STDIN))
 		return secret_read(s);
-	if (!admin_has_terminal())
+	if (!admin_has_terminal()) {
+		out_fix("smtpadm account test %s --stdin", account);
 		return out_fail(EX_USAGE, "usage", "there is no terminal to ask for the password on: give --stdin");
+	}
 	str_fmt(prompt, sizeof(prompt), "Password of %.300s: ", account);
 	if (!admin_ask(prompt, false, s->text, PASSWORD_MAX + 1))
 		return out_fail(EX_NOINPUT, "no_password", "no password was typed");

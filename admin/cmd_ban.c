@@ -15,7 +15,7 @@
 #include "str.h"
 
 static const struct table_column columns[] = {
-    {"NETWORK", false, 0},
+    {"NETWORK", false, 18},
     {"KIND", false, 0},
     {"SINCE", false, 0},
     {"UNTIL", false, 0},
@@ -67,14 +67,17 @@ read_options(const struct admin *a, struct registry_ban *b)
 	uint64_t ms;
 
 	if (time != NULL) {
+		out_fix("--for 30m, --for 2h, --for 7d, or without --for: for ever");
 		if (str_parse_duration(time, &ms) != ERR_OK || ms == 0 || ms > 100ULL * 366 * 86400 * 1000)
 			return out_fail(EX_USAGE, "usage", "--for takes a time such as 30m, 2h or 7d, not '%s'", time);
 		b->until_us = io_now_us() + ms * 1000;
 	}
+	out_fix("a shorter --reason");
 	if (reason != NULL && (str_copy(b->reason, sizeof(b->reason), reason, strlen(reason)) != ERR_OK ||
 	    !str_is_utf8(reason, strlen(reason))))
 		return out_fail(EX_DATAERR, "bad_reason", "the reason is longer than %zu octets, or not UTF-8",
 		    sizeof(b->reason) - 1);
+	out_fix("%s", "");
 	return EX_OK;
 }
 

@@ -1,6 +1,6 @@
 /*
  * smtpadm completion: scripts for the shells, printed from the one table of commands and the one of options. Runs with the admin's
- * rights and reads nothing.
+ * rights and reads nothing; for names of routes the scripts ask smtpadm.
  */
 #include "command.h"
 
@@ -8,6 +8,10 @@
 #include <string.h>
 
 #include "out.h"
+
+/* Of what route list prints: the names. */
+#define FIRST_COLUMN "NR > 1 { print $1 }"
+#define FISH_ROUTES "(smtpadm route list 2>/dev/null | awk \"NR > 1 { print \\$1 }\")"
 
 /* Whether a row is the first of its noun. */
 static bool
@@ -63,6 +67,20 @@ put_values(const char *value)
 		putchar(*value == '|' ? ' ' : *value);
 }
 
+/* Whether an option's value is a route's name. */
+static bool
+is_route(const struct option *o)
+{
+	return strcmp(o->value, "ROUTE") == 0 || (strcmp(o->name, "route") == 0 && strcmp(o->value, "GLOB") == 0);
+}
+
+/* Whether a command's own word is one. */
+static bool
+wants_route(const struct command *c)
+{
+	return strcmp(c->noun, "route") == 0 && c->max == 1;
+}
+
 /* What may follow an option, of one noun or of any other. */
 static void
 put_option_case(const char *noun, const struct option *o)
@@ -72,7 +90,7 @@ put_option_case(const char *noun, const struct option *o)
 	printf("\t%s' --%s') choices='", noun != NULL ? noun : "*", o->name);
 	put_values(o->value);
 	printf("' flags= global= value=%s ;;\n", strcmp(o->value, "DIR") == 0 ? "dir" :
-	    strcmp(o->value, "FILE") == 0 ? "file" : "word");
+	    strcmp(o->value, "FILE") == 0 ? "file" : is_route(o) ? "route" : "word");
 }
 
 /* A shell function's cases: the verbs of a noun, the options of a command, the values of an option. */
@@ -95,7 +113,7 @@ put_cases(void)
 
 		printf("\t'%s %s') flags='", c->noun, c->verb != NULL ? c->verb : "");
 		put_options(c->options);
-		printf("' ;;\n");
+		printf("'%s ;;\n", wants_route(c) ? " value=route" : "");
 	}
 	printf("\tesac\n\tcase \"$noun $before\" in\n");
 	for (size_t k = 0; command_row(k) != NULL; k++)
@@ -125,14 +143,17 @@ put_valued(void)
 static void
 put_function(void)
 {
-	printf("_smtpadm_words() {\n\tnoun= verb= before= choices= flags= value= global='");
+	printf("_smtpadm_routes() {\n\tif [ -n \"$root\" ]; then smtpadm --root \"$root\" route list; else smtpadm route list; fi 2>/dev/null |\n"
+	    "\t\tawk '" FIRST_COLUMN "'\n}\n");
+	printf("_smtpadm_words() {\n\tnoun= verb= before= choices= flags= value= root= global='");
 	put_options(OPTIONS_GLOBAL);
-	printf("'\n\twhile [ $# -gt 0 ]; do\n\t\tbefore=$1\n\t\tcase \"$1\" in\n\t\t");
+	printf("'\n\twhile [ $# -gt 0 ]; do\n\t\tbefore=$1\n\t\tcase \"$1\" in\n"
+	    "\t\t--root) root=${2-} ;;\n\t\t--root=*) root=${1#--root=} ;;\n\t\tesac\n\t\tcase \"$1\" in\n\t\t");
 	put_valued();
 	printf(") [ $# -gt 1 ] && { shift; before=; } ;;\n\t\t-*) ;;\n"
 	    "\t\t*) if [ -z \"$noun\" ]; then noun=$1; elif [ -z \"$verb\" ]; then verb=$1; fi ;;\n\t\tesac\n\t\tshift\n\tdone\n");
 	put_cases();
-	printf("}\n");
+	printf("\tif [ \"$value\" = route ]; then choices=$(_smtpadm_routes); fi\n}\n");
 }
 
 static void
@@ -140,7 +161,7 @@ put_bash(void)
 {
 	printf("# bash completion for smtpadm: source it, or put it into /usr/share/bash-completion/completions/smtpadm\n");
 	put_function();
-	printf("_smtpadm() {\n\tlocal noun verb before choices flags global value cur=${COMP_WORDS[COMP_CWORD]}\n"
+	printf("_smtpadm() {\n\tlocal noun verb before choices flags global value root cur=${COMP_WORDS[COMP_CWORD]}\n"
 	    "\t_smtpadm_words \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"\n\tCOMPREPLY=()\n"
 	    "\tcase \"$value\" in\n\tdir) COMPREPLY=($(compgen -d -- \"$cur\")); return ;;\n"
 	    "\tfile) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n\tesac\n"
@@ -153,7 +174,7 @@ put_zsh(void)
 {
 	printf("#compdef smtpadm\n# zsh completion for smtpadm: put it as _smtpadm into a folder of $fpath\n");
 	put_function();
-	printf("_smtpadm() {\n\tlocal noun verb before choices flags global value\n"
+	printf("_smtpadm() {\n\tlocal noun verb before choices flags global value root\n"
 	    "\tlocal -a given\n\tgiven=(\"${(@)words[2,CURRENT-1]}\")\n"
 	    "\t_smtpadm_words \"${given[@]}\"\n\tcase \"$value\" in\n\tdir) _files -/; return ;;\n\tfile) _files; return ;;\n\tesac\n"
 	    "\tif [[ $PREFIX == -* ]]; then\n\t\tcompadd -- ${=flags} ${=global}\n\telse\n\t\tcompadd -- ${=choices}\n\tfi\n}\n"
@@ -191,7 +212,10 @@ put_fish_options(uint64_t mask, const char *condition, const char *noun, const c
 			bool is_file = strcmp(o->value, "FILE") == 0 || strcmp(o->value, "DIR") == 0;
 
 			printf(is_file ? " -rF -a '" : " -x -a '");
-			put_values(o->value);
+			if (is_route(o))
+				printf(FISH_ROUTES);
+			else
+				put_values(o->value);
 			printf("'");
 		}
 		printf(" -d ");
@@ -220,6 +244,9 @@ put_fish(void)
 			put_quoted(c->help);
 			printf("\n");
 		}
+		if (wants_route(c))
+			printf("complete -c smtpadm -n '__fish_seen_subcommand_from %s; and __fish_seen_subcommand_from %s' -a '" FISH_ROUTES "'\n",
+			    c->noun, c->verb);
 		put_fish_options(c->options, "", c->noun, c->verb);
 	}
 }

@@ -295,6 +295,10 @@ check_meaning(const struct key *k, const struct conf *c, const char *value)
 		out_fix("an editor");
 		return out_fail(EX_DATAERR, "several_lines", "%s of [%s] stands in several lines of the file", k->word, k->section);
 	}
+	if (s == NULL && strchr(value, ';') != NULL) {
+		out_fix("a name without ';'");
+		return out_fail(EX_DATAERR, "bad_value", "the configuration file can't hold '%s': behind ';' stands a comment", value);
+	}
 	if (s == NULL || (s->words != NULL || s->max != 0) ||
 	    strcmp(conf_put_value(held, c, s), value) == 0)
 		return EX_OK;
@@ -306,7 +310,7 @@ check_meaning(const struct key *k, const struct conf *c, const char *value)
 static bool
 needs_restart(const char *name)
 {
-	static const char *const names[] = { "spool.path", "users.base", "log.target" };
+	static const char *const names[] = { "spool.path", "spool.commit_threads", "spool.journal", "users.base", "log.target" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(name, names[i]) == 0)
@@ -344,7 +348,7 @@ set(const struct admin *a, struct conffile *f, const struct key *k)
 	}
 	if ((code = conffile_set(f, k->section, k->word, value)) != EX_OK)
 		return code;
-	out_fix("smtpadm config explain %s", k->setting != NULL ? name : "");
+	out_fix("smtpadm config explain%s%s", k->setting != NULL ? " " : "", k->setting != NULL ? name : "");
 	if ((code = conffile_parse(f, &c)) != EX_OK || (code = check_meaning(k, &c, value)) != EX_OK)
 		return code;
 	out_fix("%s", "");

@@ -167,9 +167,12 @@ report(const struct admin *a, const struct dkim_row *k, const char *action)
 		json_end(&j, stdout);
 		return;
 	}
-	out_say("%s: %s key %s %s%s", k->domain, k->algorithm, k->selector, action,
-	    a->dry_run ? " (dry run: nothing was changed)" : strcmp(action, "added") != 0 ? "" :
-	    k->state[0] == 'a' ? ", active" : ", waiting: publish its record, then smtpadm dkim activate");
+	if (!a->dry_run && strcmp(action, "added") == 0 && k->state[0] != 'a')
+		out_say("%s: %s key %s added, waiting: publish its record, then %sdkim activate %s %s", k->domain, k->algorithm, k->selector,
+		    out_program(), k->domain, k->selector);
+	else
+		out_say("%s: %s key %s %s%s", k->domain, k->algorithm, k->selector, action,
+		    a->dry_run ? " (dry run: nothing was changed)" : strcmp(action, "added") != 0 ? "" : ", active");
 }
 
 /* The keys that a dry run would make can't be shown: only whether they could be made is. */
@@ -223,6 +226,26 @@ add(const struct admin *a, const char *domain, const char *algorithm, const char
 	return code;
 }
 
+/* Labels as of a host name, with dots between: as postern-keys takes it, so that a dry run says no less. */
+static int
+check_selector(const char *selector)
+{
+	const char *p = selector;
+	size_t n;
+
+	do {
+		n = strcspn(p, ".");
+		if (n == 0 || n > 63 || strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") < n || p[0] == '-' ||
+		    p[n - 1] == '-') {
+			out_fix("--selector mail2026, or without --selector for one that is made");
+			return out_fail(EX_DATAERR, "bad_selector", "'%s' is no selector: letters, digits and hyphens, with dots between",
+			    selector);
+		}
+		p += n;
+	} while (*p++ == '.');
+	return EX_OK;
+}
+
 int
 cmd_dkim_add(struct admin *a)
 {
@@ -240,7 +263,8 @@ cmd_dkim_add(struct admin *a)
 		out_fix("--algorithm rsa, --algorithm ed25519, or without it for both");
 		return out_fail(EX_USAGE, "usage", "--algorithm is rsa, ed25519 or both, not '%s'", algorithm);
 	}
-	if ((code = admin_load_conf(a, &conf)) != EX_OK || (code = dkim_get_domain(a->words[0], domain)) != EX_OK)
+	if ((code = admin_load_conf(a, &conf)) != EX_OK || (code = dkim_get_domain(a->words[0], domain)) != EX_OK ||
+	    (selector != NULL && (code = check_selector(selector)) != EX_OK))
 		return code;
 	for (size_t i = 0; i < 2 && code == EX_OK; i++) {
 		if (!both && strcmp(algorithm, algorithms[i]) != 0)
@@ -277,6 +301,9 @@ change(struct admin *a, const char *verb, const char *action, const struct conf 
 	if (k == NULL) {
 		out_fix("smtpadm dkim list %s", domain);
 		code = out_fail(EX_NOUSER, "no_key", "%s has no DKIM key with the selector %s", domain, a->words[1]);
+	} else if (strcmp(verb, "remove") == 0 && k->state[0] == 'a') {
+		out_fix("smtpadm dkim retire %s %s", domain, a->words[1]);
+		code = out_fail(EX_DATAERR, "bad_key", "the DKIM key %s of %s is active: retire it first", a->words[1], domain);
 	} else if (!a->dry_run) {
 		code = dkim_run(a, words, &changed);
 	}

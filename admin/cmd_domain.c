@@ -33,38 +33,12 @@ prepare(const struct admin *a, const char *word, char domain[256], struct dkim_r
 	return dkim_list(a, keys);
 }
 
-static void
-print_want(const struct domain_want *w, const char *domain)
-{
-	struct json j;
-
-	if (out_is_json()) {
-		json_begin(&j);
-		json_put_str(&j, "domain", domain);
-		json_put_str(&j, "record", domain_want_name(w->kind));
-		json_put_str(&j, "name", w->name);
-		json_put_str(&j, "type", w->kind <= WANT_DMARC ? "TXT" : w->kind == WANT_MX ? "MX" : w->kind == WANT_PTR ? "PTR" : "A");
-		json_put_str(&j, "text", w->text[0] != 0 ? w->text : NULL);
-		json_put_str(&j, "note", w->note[0] != 0 ? w->note : NULL);
-		json_end(&j, stdout);
-		return;
-	}
-	if (w->note[0] != 0)
-		out_print("; %s: %s\n", domain_want_name(w->kind), w->note);
-	if (w->text[0] != 0)
-		dkim_print_txt(w->name, w->text);
-	else if (w->kind == WANT_MX)
-		out_print("; %s. IN MX 10 the.server.of.the.mailboxes.\n", w->name);
-	else if (w->kind == WANT_ADDRESS)
-		out_print("; %s. IN A the.address\n", w->name);
-}
-
 static int
 print_wants(const char *domain, const struct dkim_rows *keys)
 {
 	domain_find_wants(&wants, domain, &conf, keys);
 	for (size_t i = 0; i < wants.n; i++)
-		print_want(&wants.wants[i], domain);
+		domain_print_want(&wants.wants[i], domain);
 	return EX_OK;
 }
 
@@ -135,8 +109,8 @@ cmd_domain_remove(struct admin *a)
 		json_put_bool(&j, "dry_run", a->dry_run);
 		json_end(&j, stdout);
 	}
-	out_say("domain %s removed%s; its DKIM keys, if it has any, stay: smtpadm dkim list %s", domain,
-	    a->dry_run ? " (dry run: nothing was changed)" : "", domain);
+	out_say("domain %s removed%s; its DKIM keys, if it has any, stay: %sdkim list %s", domain,
+	    a->dry_run ? " (dry run: nothing was changed)" : "", out_program(), domain);
 	return EX_OK;
 }
 

@@ -55,6 +55,16 @@ fail_row(const struct importing *in, const struct import_row *row, int err)
 	return people_fail(in->r, err, row->account);
 }
 
+static void
+fail_pattern(const struct importing *in, unsigned line, const char *pattern)
+{
+	char why[REGISTRY_PATTERN_MAX + 64];
+
+	str_fmt(why, sizeof(why), "'%.*s' is no pattern for a sender: user@domain, *@domain, user+*@domain or <>", REGISTRY_PATTERN_MAX - 32,
+	    pattern);
+	fail_line(in, line, EX_DATAERR, "bad_pattern", why);
+}
+
 static int
 read_file(const char *name, struct buf *b)
 {
@@ -74,7 +84,10 @@ read_file(const char *name, struct buf *b)
 		out_fix("several smaller files");
 		return out_fail(EX_DATAERR, "too_big", "%s is larger than %d octets", name, FILE_MAX);
 	}
-	return err == ERR_OK ? EX_OK : out_fail(EX_IOERR, "input", "%s: %s", name, err_text(err));
+	if (err == ERR_OK)
+		return EX_OK;
+	out_fix("smtpadm account import FILE, a file that you may read, or - for standard input");
+	return out_fail(EX_IOERR, "input", "%s: %s", name, err_text(err));
 }
 
 static int
@@ -127,7 +140,7 @@ add_senders(struct importing *in, const struct import_row *row, const char *name
 		if ((err = registry_add_sender(in->r, id, pattern)) == ERR_OK)
 			in->senders++;
 		else if (err == ERR_SYNTAX)
-			fail_line(in, row->line, EX_DATAERR, "bad_pattern", pattern);
+			fail_pattern(in, row->line, pattern);
 	}
 	return err;
 }

@@ -107,8 +107,10 @@ cmd_pause_submission(struct admin *a)
 	struct wire_out w;
 	int code;
 
-	if (reason != NULL && str_copy(p.reason, sizeof(p.reason), reason, strlen(reason)) != ERR_OK)
+	if (reason != NULL && str_copy(p.reason, sizeof(p.reason), reason, strlen(reason)) != ERR_OK) {
+		out_fix("a shorter --reason");
 		return out_fail(EX_USAGE, "usage", "--reason may have %d octets", IPC_TEXT_MAX - 1);
+	}
 	if (reason == NULL && (code = find_reason(a, p.reason)) != EX_OK)
 		return code;
 	wire_out_init(&w, data, sizeof(data));

@@ -29,7 +29,7 @@ order(const struct admin *a, struct ipc_delivery_order *o, bool keeps_reason, st
 	if (err == ERR_OK)
 		return EX_OK;
 	if (err == ERR_NOTFOUND || err == ERR_CLOSED) {
-		out_fix("posternd%s%s starts it", a->in.root[0] != 0 ? " --root " : "", a->in.root);
+		out_fix("posternd%s starts it", out_root());
 		return out_fail(EX_UNAVAILABLE, "not_running", "postern-spool does not run, so nothing is delivered anyway");
 	}
 	if (err == ERR_DENIED)
@@ -63,8 +63,10 @@ cmd_pause_delivery(struct admin *a)
 	struct ipc_delivery_state state;
 	int code;
 
-	if (reason != NULL && str_copy(o.reason, sizeof(o.reason), reason, strlen(reason)) != ERR_OK)
+	if (reason != NULL && str_copy(o.reason, sizeof(o.reason), reason, strlen(reason)) != ERR_OK) {
+		out_fix("a shorter --reason");
 		return out_fail(EX_USAGE, "usage", "--reason may have %d octets", IPC_TEXT_MAX - 1);
+	}
 	if ((code = order(a, &o, reason == NULL, &state)) != EX_OK)
 		return code;
 	out_say("delivery %s: mail is taken and waits; %llu under way %s finished", a->dry_run ? "would be paused" : "is paused",

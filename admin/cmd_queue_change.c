@@ -228,7 +228,7 @@ change_all(struct changing *r)
 			spool_control_open(r->a, &r->fd);
 		if (r->fd >= 0)
 			change_by_daemon(r);
-		else if (lock_fd >= 0 || (err = lock_take(&r->d, LOCK_WAIT_MS, &lock_fd)) == ERR_OK)
+		else if (lock_fd >= 0 || (err = lock_take_over(&r->d, LOCK_WAIT_MS, &lock_fd)) == ERR_OK)
 			err = change_here(r);
 		if (r->nopen < before)
 			deadline = io_now_ms() + PATIENCE_MS;
@@ -389,13 +389,20 @@ int
 cmd_queue_hold(struct admin *a)
 {
 	const char *reason = admin_value(a, OPT_REASON);
+	size_t i = 0;
 
+	if (admin_next(a, OPT_REASON, &i) != NULL && admin_next(a, OPT_REASON, &i) != NULL) {
+		out_fix("smtpadm queue hold --help");
+		return out_fail(EX_USAGE, "usage", "--reason is the one that is noted here: it stands twice");
+	}
 	if (reason == NULL || reason[0] == 0) {
 		out_fix("smtpadm queue hold --reason 'to be looked at' --account ...");
 		return out_fail(EX_USAGE, "usage", "why are they held? --reason says it to whoever finds them");
 	}
+	out_fix("a shorter --reason");
 	if (strlen(reason) >= IPC_TEXT_MAX || !str_is_utf8(reason, strlen(reason)))
 		return out_fail(EX_USAGE, "usage", "--reason takes UTF-8 of at most %d octets", IPC_TEXT_MAX - 1);
+	out_fix("%s", "");
 	return change(a, QUEUE_HOLD, reason);
 }
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +44,13 @@ open_target(const char *path, struct exporting *x, const struct instance_ids *id
 	}
 	if ((n != 0 && path[n - 1] == '/') || (stat(path, &st) == 0 && S_ISDIR(st.st_mode))) {
 		bool is_new = mkdir(path, 0700) == 0;
+		char name[PATH_MAX];
 
-		x->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		/* Without the slash a link at the end is seen: what stands where a folder was just made may be somebody else's. */
+		while (n > 1 && path[n - 1] == '/')
+			n--;
+		if (str_copy(name, sizeof(name), path, n) == ERR_OK)
+			x->folder = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (is_new ? O_NOFOLLOW : 0));
 		/* So that the spool's owner, who reads the messages, may write here. */
 		if (x->folder >= 0 && is_new && geteuid() == 0 && fchown(x->folder, ids->spool_uid, ids->spool_gid) != 0)
 			io_close(&x->folder);

@@ -12,6 +12,7 @@
 #include "io.h"
 #include "out.h"
 #include "queue.h"
+#include "queue_change.h"
 #include "show.h"
 #include "str.h"
 
@@ -80,7 +81,10 @@ show_state(const struct admin *a, const struct queue_message *m)
 	bool is_scheduled = m->folder == SPOOL_NEW || m->folder == SPOOL_CUR;
 	char text[40];
 
-	if (s->hold != NULL && m->folder == SPOOL_HOLD)
+	if (m->folder == SPOOL_HOLD && s->hold != NULL && strcmp(s->hold, QUEUE_HELD_FOR_CONTAIN) == 0)
+		out_print("held        %s: %saccount restore %s --mail release\n            (this one alone: %squeue release %s)\n", s->hold,
+		    out_program(), m->envelope.account, out_program(), m->envelope.id);
+	else if (s->hold != NULL && m->folder == SPOOL_HOLD)
 		out_print("held        %s (%squeue release %s)\n", s->hold, out_program(), m->envelope.id);
 	if (s->route != NULL)
 		out_print("rerouted    %s\n", s->route);
@@ -164,7 +168,7 @@ put_message(struct span *s, const char *p, size_t n)
 		if (!s->in_body && (newline = memchr(p, '\n', n)) != NULL)
 			used = (size_t)(newline - p) + 1;
 		if (s->in_body ? s->body : s->headers)
-			fwrite(p, 1, used, stdout);
+			out_octets(p, used);
 		if (!s->in_body && p[used - 1] == '\n') {
 			s->in_body = s->line_start && (used == 1 || (used == 2 && p[0] == '\r'));
 			s->line_start = true;
@@ -196,7 +200,7 @@ put_file(int fd, uint64_t message_offset, struct span *s)
 		       : message_offset - at < (uint64_t)n ? (size_t)(message_offset - at)
 							   : (size_t)n;
 		if (s->envelope)
-			fwrite(chunk, 1, head, stdout);
+			out_octets(chunk, head);
 		put_message(s, chunk + head, (size_t)n - head);
 		at += (uint64_t)n;
 		if (ferror(stdout))

@@ -235,8 +235,10 @@ take_away(struct admin *a, struct conffile *f)
 	static struct conf c;
 	int code;
 
+	out_fix("smtpadm config set KEY VALUE, or an editor");
 	if ((code = conffile_parse(f, &c)) != EX_OK)
 		return code;
+	out_fix("%s", "");
 	if ((r = route_find(&c, name)) == NULL)
 		return no_route(name);
 	if ((code = admin_confirm(a, "remove the route", "routes", &name, 1)) != EX_OK)

@@ -40,6 +40,7 @@ advise(const struct conf_route *r, const struct step *s)
 		{ "connect", "Permission", "rights of the user postern-relay to that socket" },
 		{ "connect", "", "a firewall that lets this port out; many networks block port 25" },
 		{ "greeting", "", "another port, or smtps:// instead of smtp://, if the server waits for TLS" },
+		{ "hello", "", "another port, or another server: what is there does not speak SMTP as it should" },
 		{ "tls", "hostname mismatch", "smtpadm config set route.%s.url URL, with a host name that is in the server's certificate" },
 		{ "tls", "address mismatch", "smtpadm config set route.%s.url URL, with a host name that is in the server's certificate" },
 		{ "tls", "expired", "the server's operator has to renew its certificate, if the clock of this machine is right" },

@@ -20,7 +20,7 @@
 #include "str.h"
 
 static const struct table_column columns[] = {
-	{ "SESSION", false, 0 }, { "PEER", false, 0 }, { "LISTENER", false, 0 }, { "AGE", true, 0 }, { "TLS", false, 0 },
+	{ "SESSION", false, 0 }, { "PEER", false, 15 }, { "LISTENER", false, 0 }, { "AGE", true, 0 }, { "TLS", false, 0 },
 	{ "ACCOUNT", false, 12 },
 };
 
@@ -76,9 +76,11 @@ check_filters(const struct admin *a)
 	size_t i = 0;
 
 	while ((text = admin_next(a, OPT_PEER, &i)) != NULL)
-		if (netmask_parse(&net, text) != ERR_OK)
+		if (netmask_parse(&net, text) != ERR_OK) {
+			out_fix("--peer 192.0.2.7, --peer 192.0.2.0/24 or --peer 2001:db8::/32");
 			return out_fail(EX_USAGE, "usage",
 			    "--peer takes an address or a network such as 192.0.2.0/24, not '%s'", text);
+		}
 	return EX_OK;
 }
 
@@ -202,7 +204,7 @@ parse_id(const char *text, uint64_t *id)
 
 /* An account's sessions: a person is shown what would end before it does. */
 static int
-confirm(struct admin *a, size_t *count)
+confirm(struct admin *a, const char *account, size_t *count)
 {
 	const char *samples[3] = { "", "", "" };
 	char texts[3][NETADDR_TEXT], what[64];
@@ -212,9 +214,16 @@ confirm(struct admin *a, size_t *count)
 	*count = 0;
 	if ((code = gather(a, &s)) != EX_OK)
 		return code;
-	for (size_t i = 0; i < s.n && i < 3; i++)
-		samples[i] = netaddr_put(texts[i], &s.list[i].peer);
-	*count = s.n;
+	/* An account, no pattern: that is how the service is told. */
+	for (size_t i = 0; i < s.n; i++) {
+		const char *name = s.list[i].account;
+
+		if (!str_is_equal_nocase(name, strlen(name), account, strlen(account)))
+			continue;
+		if (*count < 3)
+			samples[*count] = netaddr_put(texts[*count], &s.list[i].peer);
+		++*count;
+	}
 	free(s.list);
 	if (*count == 0)
 		return EX_OK;
@@ -284,8 +293,10 @@ cmd_session_kill(struct admin *a)
 	size_t count = 1, i = 0;
 	int code;
 
-	if (account != NULL && (admin_next(a, OPT_ACCOUNT, &i), admin_next(a, OPT_ACCOUNT, &i)) != NULL)
+	if (account != NULL && (admin_next(a, OPT_ACCOUNT, &i), admin_next(a, OPT_ACCOUNT, &i)) != NULL) {
+		out_fix("smtpadm session kill --account ACCOUNT for each");
 		return out_fail(EX_USAGE, "usage", "one --account at a time");
+	}
 	if ((id == NULL) == (account == NULL)) {
 		out_fix("smtpadm session list, then smtpadm session kill SESSION, or --account ACCOUNT");
 		return out_fail(EX_USAGE, "usage", "'session kill' needs either a session or --account");
@@ -296,7 +307,7 @@ cmd_session_kill(struct admin *a)
 	out_fix("%s", "");
 	if (account != NULL && str_copy(k.account, sizeof(k.account), account, strlen(account)) != ERR_OK)
 		return none_of(account);
-	if (account != NULL && (code = confirm(a, &count)) != EX_OK)
+	if (account != NULL && (code = confirm(a, account, &count)) != EX_OK)
 		return code;
 	if (count == 0)
 		return none_of(account);

@@ -1,7 +1,7 @@
 /*
- * smtpadm setup: an instance with everything that posternd needs. Runs as root or as an ordinary user. Invariant:
- * all that can be refused is refused before the first change; what is there stays, and each thing replaced on
- * request is named.
+ * smtpadm setup: an instance with everything that posternd needs, and in the system's places the service itself, started and tried.
+ * Runs as root or as an ordinary user. Invariant: all that can be refused is refused before the first change; what is there stays, and
+ * each thing replaced on request is named.
  */
 #include "command.h"
 
@@ -11,18 +11,12 @@
 #include <unistd.h>
 
 #include "err.h"
-#include "netaddr.h"
 #include "out.h"
 #include "people.h"
-#include "process.h"
 #include "route.h"
-#include "route_keys.h"
 #include "setup.h"
 #include "spool.h"
 #include "str.h"
-
-static const char *const certificate_words[] = { "none", "kept", "made", "copied" };
-static const char *const account_words[] = { "none", "kept", "added", "password changed" };
 
 static int
 find_account(struct setup *s, bool *exists)
@@ -61,8 +55,10 @@ plan_account(struct setup *s)
 		out_fix("smtpadm account add ACCOUNT for each of the others");
 		return out_fail(EX_USAGE, "usage", "setup makes one account");
 	}
+	out_fix("smtpadm setup --account alice@example.org --password-stdin");
 	if (given == NULL && admin_has(s->a, OPT_PASSWORD_STDIN))
 		return out_fail(EX_USAGE, "usage", "--password-stdin needs --account");
+	out_fix("%s", "");
 	if (given == NULL && admin_has_terminal() && s->is_fresh &&
 	    admin_ask("First account, such as alice@example.org (empty: none): ", true, typed, sizeof(typed)) &&
 	    typed[0] != 0)
@@ -154,108 +150,33 @@ make_all(struct setup *s)
 		return out_fail(EX_CONFIG, "configuration", "spool.path is too long");
 	if ((err = spool_create(spool, &s->ids)) != ERR_OK)
 		return out_fail(admin_code(err), admin_name(err), "the spool %s: %s", spool, err_text(err));
+	/* The password that is made for an account is shown only when all went well. */
+	if ((code = setup_make_domains(s)) != EX_OK)
+		return code;
 	return write_account(s);
 }
 
-static void
-report_json(const struct setup *s)
+/* The service is started when all is said that only this run knows; what went wrong with it stands last. */
+static int
+finish(struct setup *s)
 {
-	char text[NETADDR_TEXT];
-	struct json j;
-
-	json_begin(&j);
-	json_put_str(&j, "root", s->a->in.root[0] != 0 ? s->a->in.root : NULL);
-	json_put_bool(&j, "dry_run", s->a->dry_run);
-	json_put_str(&j, "configuration", s->a->in.conf_file);
-	json_put_str(&j, "hostname", s->conf.hostname);
-	json_open(&j, "certificate", '{');
-	json_put_str(&j, "file", s->certificate != CERTIFICATE_NONE ? s->chain_path : NULL);
-	json_put_str(&j, "action", certificate_words[s->certificate]);
-	json_close(&j, '}');
-	json_open(&j, "account", '{');
-	json_put_str(&j, "account", s->account != ACCOUNT_NONE ? s->account_name : NULL);
-	json_put_str(&j, "action", account_words[s->account]);
-	if (s->secret.generated && s->account == ACCOUNT_ADDED && !s->a->dry_run)
-		json_put_str(&j, "password", s->secret.text);
-	json_close(&j, '}');
-	json_open(&j, "listeners", '[');
-	for (size_t i = 0; i < s->conf.nlisteners; i++) {
-		json_open(&j, NULL, '{');
-		json_put_str(&j, "name", s->conf.listeners[i].name);
-		json_put_str(&j, "kind", conf_listener_kind(s->conf.listeners[i].kind));
-		json_put_str(&j, "address", netaddr_put(text, &s->conf.listeners[i].address));
-		json_close(&j, '}');
+	if (!out_is_json()) {
+		setup_report_made(s);
+		fflush(stdout);
 	}
-	json_close(&j, ']');
-	json_open(&j, "routes", '[');
-	for (size_t i = 0; i < s->conf.nroutes; i++)
-		json_put_str(&j, NULL, s->conf.routes[i].name);
-	json_close(&j, ']');
-	json_end(&j, stdout);
-}
-
-static void
-report_listeners(const struct setup *s)
-{
-	static const char *const security[] = {
-		[LISTENER_SUBMISSION] = "STARTTLS", [LISTENER_SUBMISSIONS] = "SSL/TLS", [LISTENER_PLAIN] = "none",
-	};
-
-	out_print("\nSettings for a mail program:\n");
-	for (size_t i = 0; i < s->conf.nlisteners; i++) {
-		const struct conf_listener *l = &s->conf.listeners[i];
-		char host[NETADDR_TEXT];
-		bool named = l->kind != LISTENER_PLAIN && !netaddr_is_loopback(&l->address);
-
-		/* On loopback the address is what a program here needs; the certificate names the host name. */
-		out_print("  outgoing server %s, port %u, security %s\n",
-		    named ? s->conf.hostname : netaddr_put_host(host, &l->address), (unsigned)l->address.port,
-		    security[l->kind]);
+	if (setup_may_start(s)) {
+		setup_start(s);
+		if (s->service != SERVICE_FAILED)
+			setup_probe(s);
 	}
-	out_print("  user name %s, its password, authentication \"normal password\"\n",
-	    s->account != ACCOUNT_NONE ? s->account_name : "of the account");
-}
-
-static void
-report(const struct setup *s)
-{
-	const struct instance *in = &s->a->in;
-	char spool[PATH_MAX], url[ROUTE_VALUE];
-	pid_t pid;
-
 	if (out_is_json()) {
-		report_json(s);
-		return;
+		setup_report_json(s);
+	} else {
+		setup_report_service(s);
+		setup_report_dns(s);
+		setup_report_next(s);
 	}
-	instance_spool(in, &s->conf, spool);
-	out_print("Configuration  %s%s\n", in->conf_file, s->file_changed ? "" : " (as it was)");
-	out_print("Host name      %s\n", s->conf.hostname);
-	out_print("Certificate    %s (%s)\n", s->certificate != CERTIFICATE_NONE ? s->chain_path : "-",
-	    certificate_words[s->certificate]);
-	if (s->conf.nroutes == 0)
-		out_print("Route          none: accepted mail waits (%sroute add NAME URL)\n", out_program());
-	for (size_t i = 0; i < s->conf.nroutes; i++)
-		out_print("Route          %s %s\n", s->conf.routes[i].name, route_put_url(url, &s->conf.routes[i]));
-	out_print("Registry       %s\nSpool          %s\n", in->registry_file, spool);
-	if (s->account != ACCOUNT_NONE)
-		out_print("Account        %s (%s)\n", s->account_name, account_words[s->account]);
-	if (s->secret.generated && s->account == ACCOUNT_ADDED)
-		out_print("Password       %s\n", s->a->dry_run ? "(would be made)" : s->secret.text);
-	report_listeners(s);
-	if (s->a->dry_run) {
-		out_print("\nDry run: nothing was changed.\n");
-		return;
-	}
-	if (process_find_master(s->a, &pid))
-		out_print("\nNext: %sreload\n", out_program());
-	else if (in->root[0] != 0)
-		out_print("\nNext: posternd --root %s\n", in->root);
-	else if (access("/run/systemd/system", F_OK) == 0)
-		out_print("\nNext: systemctl enable --now postern\n");
-	else
-		out_print("\nNext: posternd\n");
-	if (s->account == ACCOUNT_NONE && s->is_fresh)
-		out_print("      %saccount add ACCOUNT\n", out_program());
+	return setup_judge(s);
 }
 
 int
@@ -272,11 +193,13 @@ cmd_setup(struct admin *a)
 	if ((code = setup_plan_conf(&s)) != EX_OK || (code = plan_route(&s)) != EX_OK)
 		goto out;
 	instance_ids(&a->in, &s.conf, &s.ids);
-	if ((code = setup_plan_certificate(&s)) != EX_OK || (code = plan_account(&s)) != EX_OK)
+	if ((code = setup_plan_certificate(&s)) != EX_OK || (code = plan_account(&s)) != EX_OK ||
+	    (code = setup_plan_domains(&s)) != EX_OK)
 		goto out;
 	if (a->dry_run || (code = make_all(&s)) == EX_OK)
-		report(&s);
+		code = finish(&s);
 out:
+	dkim_rows_free(&s.keys);
 	secret_wipe(&s.secret);
 	route_plan_end(&s.route);
 	conffile_close(&s.file);

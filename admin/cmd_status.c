@@ -226,8 +226,7 @@ cmd_status(struct admin *a)
 	if (f.running)
 		out_print("posternd    running, pid %d\n", (int)f.pid);
 	else
-		out_print("posternd    not running (posternd%s%s starts it)\n", a->in.root[0] != 0 ? " --root " : "",
-		    a->in.root);
+		out_print("posternd    not running (posternd%s starts it)\n", out_root());
 	if (f.is_live)
 		report_live(&f.live);
 	if (f.has_delivery)

@@ -89,7 +89,9 @@ show_words(const struct admin *a, const struct conf_pair *p, bool first)
 	int64_t left = certificate_days_left(&info);
 	char from[40], to[40];
 
-	out_print("%scertificate  %s\n", first ? "" : "\n", p->name[0] != 0 ? p->name : "default");
+	if (!first)
+		out_print("\n");
+	out_print("certificate  %s\n", p->name[0] != 0 ? p->name : "default");
 	out_print("file         %s\n", p->certificate);
 	out_print("subject      %s\n", info.subject);
 	for (size_t i = 0; i < info.nnames; i++)
@@ -320,6 +322,15 @@ renew(const struct admin *a, const struct conf_pair *p, struct renewal *r)
 	/* One admin, or hook, at a time. */
 	if ((code = conffile_open(&lock, a)) != EX_OK)
 		return code;
+	/* It says where the files go: root would write wherever somebody else likes. */
+	if (geteuid() == 0 && lock.uid != 0) {
+		out_fix("the same command as user %u: sudo -u '#%u' smtpadm tls reload --cert FILE --key FILE", (unsigned)lock.uid,
+		    (unsigned)lock.uid);
+		code = out_fail(EX_NOPERM, "not_allowed", "%s belongs to user %u: root copies no certificate to where it says", lock.path,
+		    (unsigned)lock.uid);
+		conffile_close(&lock);
+		return code;
+	}
 	buf_init(&r->chain, CERTIFICATE_FILE_MAX);
 	buf_init(&r->secret, CERTIFICATE_FILE_MAX);
 	if ((code = plan(a, p, r)) == EX_OK && !a->dry_run && (code = put_file(r->key, r->key_path, &r->secret, 0600)) == EX_OK)
@@ -359,7 +370,7 @@ tell(const struct admin *a, const struct renewal *r)
 
 	running = process_find_master(a, &pid);
 	if (!running && r->cert == NULL) {
-		out_fix("posternd%s%s", a->in.root[0] != 0 ? " --root " : "", a->in.root);
+		out_fix("posternd%s", out_root());
 		return out_fail(EX_UNAVAILABLE, "not_running", "posternd does not run, so there is nothing to reload");
 	}
 	if (running && !a->dry_run && (code = order(a)) != EX_OK)
@@ -385,10 +396,12 @@ cmd_tls_reload(struct admin *a)
 	struct conf_pair pair;
 	int code;
 
+	out_fix("smtpadm tls reload, or smtpadm tls reload --cert FILE --key FILE");
 	if ((r.cert == NULL) != (r.key == NULL))
 		return out_fail(EX_USAGE, "usage", "--cert and --key belong together");
 	if (r.cert == NULL && a->nwords != 0)
 		return out_fail(EX_USAGE, "usage", "NAME says where --cert and --key go: give both, or no name");
+	out_fix("%s", "");
 	if ((code = admin_load_conf(a, &conf)) != EX_OK ||
 	    (code = find_pair(a->nwords != 0 ? a->words[0] : "", &pair)) != EX_OK)
 		return code;

@@ -54,8 +54,10 @@ parse(const struct admin *a, struct trace_query *q)
 		out_fix("smtpadm trace ID, --message-id ID, --to ADDRESS or --account ACCOUNT");
 		return out_fail(EX_USAGE, "usage", "which messages? One of an id, --message-id, --to and --account");
 	}
+	out_fix("--limit 20");
 	if (limit != NULL && (str_parse_u64(limit, strlen(limit), 1000000, &n) != ERR_OK || n == 0))
 		return out_fail(EX_USAGE, "usage", "--limit takes a number from 1, not '%s'", limit);
+	out_fix("%s", "");
 	q->limit = (size_t)n;
 	if ((code = parse_since(admin_value(a, OPT_SINCE), &q->since_us)) != EX_OK)
 		return code;
@@ -139,8 +141,11 @@ print_all(const struct trace_found *found, enum time_style style, bool has_heads
 
 		if (life->n == 0)
 			continue;
-		if (has_heads && !out_is_json() && strcmp(last, life->id) != 0)
-			out_print("%s%s\n", last[0] != 0 || i != 0 ? "\n" : "", life->id[0] != 0 ? life->id : "(no id)");
+		if (has_heads && !out_is_json() && strcmp(last, life->id) != 0) {
+			if (last[0] != 0 || i != 0)
+				out_print("\n");
+			out_print("%s\n", life->id[0] != 0 ? life->id : "(no id)");
+		}
 		memcpy(last, life->id, sizeof(last));
 		is_over &= print_life(life, style);
 	}

@@ -77,17 +77,18 @@ const struct option command_options[OPT_COUNT] = {
 	[OPT_TLS] = { "tls", 0, "none|opportunistic|required|verified", false, "how the connection is to be protected" },
 	[OPT_USER] = { "user", 0, "NAME", false, "to log in with; the password is asked for, or read with --stdin" },
 	[OPT_CA] = { "ca", 0, "FILE", false, "certificates to verify by, instead of the system's" },
+	[OPT_NO_START] = { "no-start", 0, NULL, false, "do all but start the service" },
 };
 
 #define PASSWORD_OPTIONS (OPT(STDIN) | OPT(GENERATE) | OPT(HASH_STDIN))
 #define SETUP_OPTIONS \
 	(OPT(HOSTNAME) | OPT(ACCOUNT) | OPT(CERT) | OPT(KEY) | OPT(SELF_SIGNED) | OPT(LISTEN) | OPT(PASSWORD_STDIN) | \
-	    OPT(ROUTE))
+	    OPT(ROUTE) | OPT(DOMAIN) | OPT(NO_START))
 #define SCOPE_OPTIONS (OPT(SENDER) | OPT(RCPT) | OPT(NET) | OPT(LIMIT))
 #define MANY ADMIN_WORDS_MAX
 
 static const struct command commands[] = {
-	{ "setup", NULL, cmd_setup, 0, 0, SETUP_OPTIONS, "", "Prepares an instance; safe to run again." },
+	{ "setup", NULL, cmd_setup, 0, 0, SETUP_OPTIONS, "", "Prepares an instance, starts the service (not with --root) and tries it; safe to run again." },
 	{ "status", NULL, cmd_status, 0, 0, 0, "",
 	    "Whether the service runs, where it listens, accounts and queue. 1 when it does not run." },
 	{ "reload", NULL, cmd_reload, 0, 0, 0, "",
@@ -256,6 +257,24 @@ static const struct {
 	{ "creds", "credential", NULL }, { "app-password", "credential", NULL },
 };
 
+/* What admins look for that other commands answer. */
+static const struct {
+	const char *word, *fix;
+} elsewhere[] = {
+	{ "explain", "smtpadm sender check ACCOUNT ADDRESS, smtpadm why ID, smtpadm route test NAME --to ADDRESS" },
+	{ "policy", "smtpadm config show, smtpadm account limit ACCOUNT, smtpadm credential show ACCOUNT --name NAME" },
+	{ "doctor", "smtpadm config check, smtpadm tls check, smtpadm domain check, smtpadm selftest spool" },
+	{ "top", "smtpadm session list, smtpadm queue summary --all" }, { "stats", "smtpadm metrics, smtpadm queue summary --all" },
+	{ "report", "smtpadm queue summary --all, smtpadm metrics" },
+	{ "log", "smtpadm trace --account ACCOUNT, or journalctl -u postern" },
+	{ "history", "smtpadm trace --account ACCOUNT for mail; changes of accounts can't be listed" },
+	{ "undo", "the opposite command; smtpadm account export before a change keeps what there is" },
+	{ "backup", "smtpadm account export for people, a copy of the folders for the rest" },
+	{ "restore", "smtpadm account import FILE, or smtpadm account restore ACCOUNT for one that is contained" },
+	{ "forward", "smtpadm route add NAME URL: mail is carried on, and forwarded by the server of the mailboxes" },
+	{ "group", "smtpadm sender add ACCOUNT PATTERN: a shared address may be several accounts'" },
+};
+
 const struct command *
 command_row(size_t i)
 {
@@ -280,6 +299,13 @@ unknown_noun(const char *word)
 
 	for (size_t i = 0; i < NCOMMANDS; i++)
 		names[i] = commands[i].noun;
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
+		if (strcmp(word, elsewhere[i].word) != 0)
+			continue;
+		out_fix("%s", elsewhere[i].fix);
+		out_fail(EX_USAGE, "unknown_command", "there is no command '%s'", word);
+		return NULL;
+	}
 	nearest = str_nearest(word, names, NCOMMANDS);
 	out_fix("smtpadm --help");
 	if (nearest != NULL)
@@ -373,9 +399,10 @@ static const struct {
 	{ "route", OPT_FROM, { "from", 0, "ADDRESS", false, "as this sender; default: the user of the route, if it is an address" } },
 	{ "route", OPT_PASSWORD_STDIN, { "password-stdin", 0, NULL, false, "the same as --stdin" } },
 	{ "setup", OPT_ROUTE, { "route", 0, "URL", false, "where accepted mail goes on to, as for route add" } },
+	{ "setup", OPT_DOMAIN, { "domain", 0, "DOMAIN", true, "mail is sent from it: makes its DKIM keys, prints its DNS records" } },
 	{ "setup", OPT_ACCOUNT, { "account", 0, "ACCOUNT", false, "an account to begin with" } },
 	{ "session", OPT_ACCOUNT, { "account", 0, "ACCOUNT", true, "sessions of this account" } },
-	{ "queue", OPT_REASON, { "reason", 0, "TEXT", false, "why it waits, or a part of that; 'queue hold': the reason to note" } },
+	{ "queue", OPT_REASON, { "reason", 0, "TEXT", true, "why it waits, or a part of that; 'queue hold': the reason to note" } },
 	{ "trace", OPT_TO, { "to", 0, "GLOB", false, "messages to this recipient" } },
 	{ "trace", OPT_ACCOUNT, { "account", 0, "GLOB", false, "messages of this account, refused ones too" } },
 	{ "trace", OPT_LIMIT, { "limit", 0, "N", false, "the last N messages; default: 20" } },

@@ -68,7 +68,7 @@ control_open(struct control *c, const struct admin *a)
 		out_fix("smtpadm setup");
 		return out_fail(EX_NOINPUT, "no_instance", "there is no %s", a->in.conf_file);
 	}
-	out_fix("posternd%s%s", a->in.root[0] != 0 ? " --root " : "", a->in.root);
+	out_fix("posternd%s", out_root());
 	return out_fail(EX_UNAVAILABLE, "not_running", "posternd does not run, so there is nobody to ask");
 }
 

@@ -1,11 +1,13 @@
 /*
- * What DNS is to say of a domain: sender policy, keys, DMARC, and a way for bounces. Pure; part of smtpadm.
+ * What DNS is to say of a domain: sender policy, keys, DMARC, and a way for bounces. Pure but for the name of the instance in what is advised; part of smtpadm.
  */
 #include "domain.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "out.h"
 
 static const char *const names[] = {
 	[WANT_SPF] = "spf", [WANT_DKIM] = "dkim", [WANT_DMARC] = "dmarc", [WANT_MX] = "mx", [WANT_ADDRESS] = "address", [WANT_PTR] = "ptr",
@@ -59,13 +61,14 @@ want_dkim(struct domain_wants *w, const char *domain, const struct dkim_rows *ke
 		dkim_put_name(d->name, k);
 		dkim_put_record(d->text, k);
 		if (k->state[0] == 'w')
-			snprintf(d->note, sizeof(d->note), "this key waits: publish its record, then smtpadm dkim activate %s %s", domain,
-			    k->selector);
+			snprintf(d->note, sizeof(d->note), "this key waits: publish its record, then %.200sdkim activate %s %s",
+			    out_program(), domain, k->selector);
 		n++;
 	}
 	if (n == 0) {
 		d = want(w, WANT_DKIM, "_domainkey.", domain);
-		snprintf(d->note, sizeof(d->note), "there is no key: mail from this domain is not signed; smtpadm dkim add %s", domain);
+		snprintf(d->note, sizeof(d->note), "there is no key: mail from this domain is not signed; %.200sdkim add %s",
+		    out_program(), domain);
 	}
 }
 

@@ -24,11 +24,17 @@ struct domain_wants {
 	const struct conf_route	*route;		/* of mail from this domain, NULL: none */
 };
 
+struct json;
+
 /* "spf", "dkim", ... */
 const char *domain_want_name(enum domain_want_kind kind);
 
 /* All of it. Retired keys are left out. */
 void	domain_find_wants(struct domain_wants *w, const char *domain, const struct conf *c, const struct dkim_rows *keys);
+
+/* Its fields; one line, as an object of JSON or for a zone file. domain_print.c */
+void	domain_put_want(struct json *j, const struct domain_want *w, const char *domain);
+void	domain_print_want(const struct domain_want *w, const char *domain);
 
 /* Compares DNS with what is wanted, one line each. 0; 1 when something is missing or different; 68 when name servers do not answer. */
 int	domain_check(const struct domain_wants *w, const char *domain, const struct conf *c);

@@ -33,6 +33,7 @@ parse_age(const char *text, uint64_t now_us, uint64_t *since_us, const char *opt
 static int
 parse_sizes(struct filter *f)
 {
+	bool has_larger = false;
 	const char *text;
 	uint64_t octets;
 	size_t i = 0;
@@ -43,6 +44,12 @@ parse_sizes(struct filter *f)
 			return out_fail(
 			    EX_USAGE, "usage", "--size takes +N (larger) or -N (smaller) such as +1M, not '%s'", text);
 		}
+		/* One of each is a range; of two of a kind one alone could mean something. */
+		if (text[0] == '+' ? has_larger : f->smaller != UINT64_MAX) {
+			out_fix("--size %s alone, or --size +N --size -M for what lies between", text);
+			return out_fail(EX_USAGE, "usage", "--size %cN stands twice", text[0]);
+		}
+		has_larger |= text[0] == '+';
 		if (text[0] == '+')
 			f->larger = octets;
 		else
@@ -130,21 +137,33 @@ matches_route(const struct filter *f, const struct queue_message *m)
 	return false;
 }
 
-/* A reason is a sentence: without wildcards a part of it is enough. */
 static bool
-matches_reason(const struct filter *f, const struct queue_message *m)
+has_reason(const char *glob, const struct queue_message *m)
 {
-	const char *glob = f->reason_is_text ? NULL : admin_value(f->a, OPT_REASON), *reason = queue_reason(m);
+	const char *reason = queue_reason(m);
 	char wide[512];
 
-	if (glob == NULL)
-		return true;
 	if (str_fmt(wide, sizeof(wide), strpbrk(glob, "*?[") != NULL ? "%s" : "*%s*", glob) != ERR_OK)
 		return false;
 	if (reason != NULL && fnmatch(wide, reason, FNM_CASEFOLD | FNM_NOESCAPE) == 0)
 		return true;
 	for (size_t i = 0; i < m->envelope.nrecipients; i++)
 		if ((reason = queue_reason_of(m, i)) != NULL && fnmatch(wide, reason, FNM_CASEFOLD | FNM_NOESCAPE) == 0)
+			return true;
+	return false;
+}
+
+/* A reason is a sentence: without wildcards a part of it is enough. */
+static bool
+matches_reason(const struct filter *f, const struct queue_message *m)
+{
+	const char *glob;
+	size_t i = 0;
+
+	if (f->reason_is_text || !admin_has(f->a, OPT_REASON))
+		return true;
+	while ((glob = admin_next(f->a, OPT_REASON, &i)) != NULL)
+		if (has_reason(glob, m))
 			return true;
 	return false;
 }

@@ -22,6 +22,14 @@ put(struct json *j, const char *text, size_t n)
 	}
 }
 
+/* The number of a character of up to three octets of UTF-8. */
+static unsigned
+code_of(const unsigned char *c, size_t n)
+{
+	return n == 1 ? c[0] : n == 2 ? (c[0] & 0x1fU) << 6 | (c[1] & 0x3fU) : (c[0] & 0x0fU) << 12 | (c[1] & 0x3fU) << 6 | (c[2] & 0x3fU);
+}
+
+/* What a terminal obeys is escaped beyond what JSON asks for: its lines are looked at by people, too. */
 static void
 put_text(struct json *j, const char *text)
 {
@@ -39,8 +47,8 @@ put_text(struct json *j, const char *text)
 			escape[0] = '\\';
 			escape[1] = *text;
 			put(j, escape, 2);
-		} else if ((unsigned char)*text < 0x20 || *text == 0x7f) {
-			snprintf(escape, sizeof(escape), "\\u%04x", (unsigned)*text);
+		} else if (out_is_control(text, n)) {
+			snprintf(escape, sizeof(escape), "\\u%04x", code_of((const unsigned char *)text, n));
 			put(j, escape, 6);
 		} else {
 			put(j, text, n);

@@ -80,6 +80,7 @@ take_option(struct admin *a, size_t id, const char *value)
 {
 	const struct option *o = command_option(a->nwords != 0 ? a->words[0] : "", (enum option_id)id);
 
+	advise_help(a);
 	if (a->noptions == ADMIN_OPTIONS_MAX)
 		return out_fail(EX_USAGE, "usage", "too many options");
 	if (o->value != NULL && value == NULL)
@@ -88,6 +89,7 @@ take_option(struct admin *a, size_t id, const char *value)
 		return out_fail(EX_USAGE, "usage", "option --%s stands twice", o->name);
 	a->options[a->noptions] = (enum option_id)id;
 	a->values[a->noptions++] = value;
+	out_fix("%s", "");
 	return EX_OK;
 }
 
@@ -102,8 +104,10 @@ parse_long(struct admin *a, char **argv, int *i)
 
 		if (strlen(o->name) != n || strncmp(o->name, name, n) != 0)
 			continue;
-		if (o->value == NULL && equals != NULL)
+		if (o->value == NULL && equals != NULL) {
+			advise_help(a);
 			return out_fail(EX_USAGE, "usage", "option --%s takes no value", o->name);
+		}
 		if (o->value == NULL || equals != NULL)
 			return take_option(a, id, equals != NULL ? equals + 1 : NULL);
 		return take_option(a, id, argv[*i + 1] != NULL ? argv[++*i] : NULL);
@@ -145,12 +149,23 @@ parse(struct admin *a, int argc, char **argv)
 		} else if (options && argv[i][0] == '-' && argv[i][1] != 0) {
 			code = parse_letters(a, argv[i] + 1);
 		} else {
-			if (a->nwords == ADMIN_WORDS_MAX)
+			if (a->nwords == ADMIN_WORDS_MAX) {
+				advise_help(a);
 				return out_fail(EX_USAGE, "usage", "too many arguments");
+			}
 			a->words[a->nwords++] = argv[i];
 		}
 	}
 	return code;
+}
+
+/* In the environment, and not empty. */
+static bool
+is_set(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && value[0] != 0;
 }
 
 static int
@@ -178,14 +193,16 @@ set_style(struct admin *a)
 	}
 	if (root == NULL)
 		root = getenv("POSTERN_ROOT");
-	else if (root[0] == 0)
+	else if (root[0] == 0) {
+		out_fix("--root DIR, or without --root for the system's places");
 		return out_fail(EX_USAGE, "usage", "--root needs the name of a folder");
+	}
 	if (instance_open(&a->in, root) != ERR_OK)
 		return out_fail(EX_OSERR, "system", "the folder '%s' can't be used", root);
 	a->time = (enum time_style)t;
 	a->dry_run = admin_has(a, OPT_DRY_RUN);
 	a->yes = admin_has(a, OPT_YES);
-	style.bold = c == 1 || (c == 0 && isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL);
+	style.bold = c == 1 || (c == 0 && isatty(STDOUT_FILENO) && !is_set("NO_COLOR"));
 	style.root = a->in.root;
 	out_open(&style);
 	return EX_OK;
@@ -251,7 +268,8 @@ run(struct admin *a, int argc, char **argv)
 	if (getenv("POSTERN_ROOT") != NULL)
 		style.root = getenv("POSTERN_ROOT");
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-		style.json = style.json || strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "-j") == 0;
+		style.json = style.json || strcmp(argv[i], "--json") == 0 || (argv[i][0] == '-' && argv[i][1] != '-' &&
+		    strchr(argv[i], 'j') != NULL);
 		if (strcmp(argv[i], "--root") == 0 && argv[i + 1] != NULL)
 			style.root = argv[i + 1];
 		else if (strncmp(argv[i], "--root=", 7) == 0)
@@ -291,6 +309,8 @@ main(int argc, char **argv)
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 	umask(022);
 	code = run(&a, argc, argv);
+	out_fix("another place for standard output: what was to be changed is changed, and a lost password is made anew by account passwd or "
+	    "credential rotate");
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return code != EX_OK ? code : out_fail(EX_IOERR, "output", "standard output can't be written");
 	return code;

@@ -7,22 +7,47 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "err.h"
 #include "mem.h"
 #include "str.h"
 
+#define PRINT_MAX 8192		/* octets of one out_print() */
+#define FORMAT_MAX 1024		/* and of its format */
+#define COLUMN_MIN 4		/* characters of a column that may be cut */
+
 static struct out_style style;
-static char fix[1024], program[5000];
+static char fix[1024], root[5000], program[5100];
+
+/* For a shell: a word that it would take apart stands in quotes. */
+static void
+quote(char *to, size_t size, const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-";
+	size_t n = 0;
+
+	if (word[strspn(word, plain)] == 0) {
+		snprintf(to, size, "%s", word);
+		return;
+	}
+	to[n++] = '\'';
+	for (; *word != 0 && n + 6 < size; word++)
+		n += (size_t)snprintf(to + n, size - n, *word == '\'' ? "'\\'%c" : "%c", *word);
+	to[n++] = '\'';
+	to[n] = 0;
+}
 
 void
 out_open(const struct out_style *s)
 {
 	style = *s;
-	if (s->root[0] != 0)
-		snprintf(program, sizeof(program), "smtpadm --root %s ", s->root);
-	else
-		snprintf(program, sizeof(program), "smtpadm ");
+	root[0] = 0;
+	if (s->root[0] != 0) {
+		memcpy(root, " --root ", 8);
+		quote(root + 8, sizeof(root) - 8, s->root);
+	}
+	snprintf(program, sizeof(program), "smtpadm%s ", root);
 }
 
 bool
@@ -37,6 +62,12 @@ out_program(void)
 	return program;
 }
 
+const char *
+out_root(void)
+{
+	return root;
+}
+
 /* The octets of the first UTF-8 sequence, or 0 when it is broken. */
 static size_t
 sequence(const char *text)
@@ -49,6 +80,19 @@ sequence(const char *text)
 	return 0;
 }
 
+bool
+out_is_control(const char *text, size_t n)
+{
+	const unsigned char *c = (const unsigned char *)text;
+
+	/* C0, DEL, and C1, which is C2 80 to C2 9F. */
+	if (n < 3)
+		return c[0] < 0x20 || c[0] == 0x7f || (n == 2 && c[0] == 0xc2 && c[1] < 0xa0);
+	/* U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069: they turn the direction of what follows, or end its line. */
+	return n == 3 && c[0] == 0xe2 && ((c[1] == 0x80 && (c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xa8 && c[2] <= 0xae))) ||
+	    (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+}
+
 char *
 out_clean(char *to, size_t size, const char *text)
 {
@@ -56,9 +100,7 @@ out_clean(char *to, size_t size, const char *text)
 
 	while (*text != 0) {
 		size_t n = sequence(text);
-		/* C0, DEL, and C1, which is C2 80 to C2 9F. */
-		bool control = (unsigned char)text[0] < 0x20 || text[0] == 0x7f ||
-		    (n == 2 && (unsigned char)text[0] == 0xc2 && (unsigned char)text[1] < 0xa0);
+		bool control = n != 0 && out_is_control(text, n);
 
 		if (used + (n != 0 ? n : 1) >= size)
 			break;
@@ -73,22 +115,63 @@ out_clean(char *to, size_t size, const char *text)
 	return to;
 }
 
+/* The format with another octet for each line end. to holds FORMAT_MAX; returns to. */
+static const char *mark(char *to, const char *fmt, char octet) __attribute__((format_arg(2)));
+
+static const char *
+mark(char *to, const char *fmt, char octet)
+{
+	size_t n = 0;
+
+	for (; *fmt != 0 && n + 1 < FORMAT_MAX; fmt++)
+		to[n++] = *fmt == '\n' ? octet : *fmt;
+	to[n] = 0;
+	return to;
+}
+
+/* A line ends where the format says so, and at no line end in a value: they are told apart by printing twice with different marks. */
 void
 out_print(const char *fmt, ...)
 {
-	char text[8192], clean[8192];
-	char *line = text, *end;
+	char first[PRINT_MAX], second[PRINT_MAX], clean[PRINT_MAX], format[FORMAT_MAX];
+	char *line = first;
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	vsnprintf(first, sizeof(first), mark(format, fmt, 1), ap);
 	va_end(ap);
-	while ((end = strchr(line, '\n')) != NULL) {
-		*end = 0;
+	va_start(ap, fmt);
+	vsnprintf(second, sizeof(second), mark(format, fmt, 2), ap);
+	va_end(ap);
+	for (size_t i = 0; first[i] != 0; i++) {
+		if (first[i] == second[i])
+			continue;
+		first[i] = 0;
 		printf("%s\n", out_clean(clean, sizeof(clean), line));
-		line = end + 1;
+		line = first + i + 1;
 	}
 	fputs(out_clean(clean, sizeof(clean), line), stdout);
+}
+
+void
+out_octets(const char *p, size_t n)
+{
+	static int is_terminal = -1;
+	static char last;
+
+	if (is_terminal < 0)
+		is_terminal = isatty(STDOUT_FILENO);
+	if (is_terminal == 0) {
+		fwrite(p, 1, n, stdout);
+		return;
+	}
+	for (size_t i = 0; i < n; last = p[i++]) {
+		unsigned char c = (unsigned char)p[i];
+		bool is_control = (c < 0x20 && c != '\t' && c != '\r' && c != '\n') || c == 0x7f || (c >= 0x80 && c < 0xa0 &&
+		    (unsigned char)last == 0xc2);
+
+		putchar(is_control ? '?' : c);
+	}
 }
 
 /* Each command names the instance that this one was about: it can be typed as it stands. */
@@ -104,8 +187,8 @@ out_fix(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	while (style.root != NULL && style.root[0] != 0 && (at = strstr(p, word)) != NULL && n < sizeof(fix)) {
-		n += (size_t)snprintf(fix + n, sizeof(fix) - n, "%.*ssmtpadm --root %.400s ", (int)(at - p), p, style.root);
+	while (root[0] != 0 && strlen(root) < 400 && (at = strstr(p, word)) != NULL && n < sizeof(fix)) {
+		n += (size_t)snprintf(fix + n, sizeof(fix) - n, "%.*s%s", (int)(at - p), p, program);
 		p = at + sizeof(word) - 1;
 	}
 	if (n < sizeof(fix))
@@ -235,20 +318,21 @@ print_cell(const char *text, size_t width, bool right, bool last)
 	fputs(last ? "\n" : "  ", stdout);
 }
 
-static void
-fit(const struct table *t, size_t *widths)
+/* Takes from the widest columns that may be cut, down to what each asks for, or to `least`; true when the line has 80 then. */
+static bool
+fit(const struct table *t, size_t *widths, size_t least)
 {
 	for (;;) {
 		size_t total = 2 * (t->ncolumns - 1), widest = t->ncolumns;
 
 		for (size_t c = 0; c < t->ncolumns; c++) {
 			total += widths[c];
-			if (t->columns[c].least != 0 && widths[c] > t->columns[c].least &&
+			if (t->columns[c].least != 0 && widths[c] > (least != 0 ? least : t->columns[c].least) &&
 			    (widest == t->ncolumns || widths[c] >= widths[widest]))
 				widest = c;
 		}
 		if (total <= 80 || widest == t->ncolumns)
-			return;
+			return total <= 80;
 		widths[widest]--;
 	}
 }
@@ -266,13 +350,14 @@ table_print(struct table *t)
 		if (w > widths[i % t->ncolumns])
 			widths[i % t->ncolumns] = w;
 	}
-	if (!style.verbose)
-		fit(t, widths);
-	if (style.bold)
+	/* Whole times, say, leave less than the columns ask for. */
+	if (!style.verbose && !fit(t, widths, 0))
+		fit(t, widths, COLUMN_MIN);
+	if (style.bold && t->n != 0)
 		fputs("\033[1m", stdout);
 	for (size_t c = 0; t->n != 0 && c < t->ncolumns; c++)
 		print_cell(t->columns[c].title, widths[c], t->columns[c].right, c + 1 == t->ncolumns);
-	if (style.bold)
+	if (style.bold && t->n != 0)
 		fputs("\033[0m", stdout);
 	for (size_t i = 0; i < t->n; i++) {
 		size_t c = i % t->ncolumns;

@@ -27,10 +27,16 @@ void	out_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Foreign text for a terminal: control characters and broken UTF-8 become '?'. to holds size octets; returns to. */
 char	*out_clean(char *to, size_t size, const char *text);
-/* printf to standard output with nothing of a terminal's control left in it but line ends. */
+/* Whether the character of n octets is one that a terminal obeys instead of showing it. */
+bool	out_is_control(const char *text, size_t n);
+/* printf to standard output with nothing of a terminal's control left in it but the line ends of the format, which has 1000 octets at most. */
 void	out_print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* "smtpadm --root DIR " or "smtpadm ": how this instance is named on a command line. */
 const char *out_program(void);
+/* " --root DIR" or "": the same behind another program's name. */
+const char *out_root(void);
+/* Octets as they stand, to standard output; on a terminal without its controls. */
+void	out_octets(const char *p, size_t n);
 
 /* One JSON object a line. Values without a name (NULL) are an array's. */
 struct json {

@@ -57,6 +57,7 @@ check_words(const struct admin *a, const char *name, const char *url)
 	struct conf_error error;
 	const char *value;
 
+	out_fix("smtpadm route add main smtp://mail.example.org:587");
 	if (name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] != 0 || name[0] == '.' ||
 	    name[0] == 0 || strlen(name) >= CONF_ROUTE_NAME)
 		return out_fail(EX_DATAERR, "bad_name", "'%s' is no name for a route: use up to %d letters, digits, '.', '_' and '-'",
@@ -68,6 +69,7 @@ check_words(const struct admin *a, const char *name, const char *url)
 		for (size_t i = 0; (value = admin_next(a, texts[o], &i)) != NULL;)
 			if (value[0] == 0 || value[strcspn(value, "\r\n;")] != 0)
 				return out_fail(EX_DATAERR, "bad_value", "the configuration file can't hold '%s'", value);
+	out_fix("%s", "");
 	return EX_OK;
 }
 
@@ -78,8 +80,10 @@ read_password(struct new_route *n, const struct admin *a)
 
 	if (admin_has(a, OPT_STDIN) || (admin_has(a, OPT_PASSWORD_STDIN) && !admin_has(a, OPT_ROUTE)))
 		return secret_read(&n->secret);
-	if (!admin_has_terminal())
+	if (!admin_has_terminal()) {
+		out_fix("--stdin, with the password in the first line of standard input");
 		return out_fail(EX_USAGE, "usage", "there is no terminal to ask for the password of '%s' on: give --stdin", n->route->user);
+	}
 	snprintf(prompt, sizeof(prompt), "Password of %s at %s: ", n->route->user, n->route->host);
 	if (!admin_ask(prompt, false, n->secret.text, PASSWORD_MAX + 1))
 		return out_fail(EX_NOINPUT, "no_password", "no password was typed");

@@ -46,6 +46,7 @@ secret_read(struct secret *s)
 	*s = (struct secret){ .len = 0 };
 	if (read_line(s->text, sizeof(s->text), &s->len) != ERR_OK)
 		return out_fail(EX_IOERR, "input", "standard input can't be read");
+	out_fix("the same command with the password alone in the first line, of at most %d octets", PASSWORD_MAX);
 	if (s->len == 0)
 		return out_fail(
 		    EX_DATAERR, "empty_password", "the first line of standard input is empty: a password stands there");
@@ -53,6 +54,7 @@ secret_read(struct secret *s)
 		return out_fail(EX_DATAERR, "long_password", "the password is longer than %d octets", PASSWORD_MAX);
 	if (memchr(s->text, 0, s->len) != NULL)
 		return out_fail(EX_DATAERR, "bad_password", "the password holds a NUL character");
+	out_fix("%s", "");
 	return EX_OK;
 }
 
@@ -102,10 +104,12 @@ read_hash(struct secret *s)
 	*s = (struct secret){ .len = 0 };
 	if (read_line(s->hash, sizeof(s->hash), &len) != ERR_OK)
 		return out_fail(EX_IOERR, "input", "standard input can't be read");
+	out_fix("mkpasswd --method=yescrypt makes one; --stdin takes a password instead");
 	if (len >= sizeof(s->hash) || strlen(s->hash) != len || !password_is_hash(s->hash))
 		return out_fail(EX_DATAERR, "bad_hash",
 		    "the first line of standard input is no crypt(5) hash of an accepted method: "
 		    "yescrypt, sha512crypt, sha256crypt or bcrypt");
+	out_fix("%s", "");
 	return EX_OK;
 }
 
@@ -115,19 +119,20 @@ secret_from_options(const struct admin *a, const char *account, struct secret *s
 	int ways = admin_has(a, OPT_STDIN) + admin_has(a, OPT_GENERATE) + admin_has(a, OPT_HASH_STDIN), code;
 
 	*s = (struct secret){ .len = 0 };
+	out_fix("--generate to have one made, or --stdin with the password in the first line of standard input");
 	if (ways > 1)
 		return out_fail(EX_USAGE, "usage", "--stdin, --generate and --hash-stdin exclude each other");
+	if (!admin_has(a, OPT_HASH_STDIN) && !admin_has(a, OPT_STDIN) && !admin_has(a, OPT_GENERATE) && !admin_has_terminal())
+		return out_fail(EX_USAGE, "usage", "there is no terminal to ask for the password on: give --stdin or --generate");
+	out_fix("%s", "");
 	if (admin_has(a, OPT_HASH_STDIN))
 		return read_hash(s);
 	if (admin_has(a, OPT_STDIN)) {
 		code = secret_read(s);
 	} else if (admin_has(a, OPT_GENERATE)) {
 		code = secret_generate(s);
-	} else if (admin_has_terminal()) {
-		code = secret_ask(account, s);
 	} else {
-		return out_fail(
-		    EX_USAGE, "usage", "there is no terminal to ask for the password on: give --stdin or --generate");
+		code = secret_ask(account, s);
 	}
 	return code != EX_OK ? code : secret_hash(s);
 }

@@ -41,9 +41,11 @@ find_hostname(struct setup *s)
 			str_fmt(name, sizeof(name), "%s", typed);
 		given = name;
 	}
+	out_fix("smtpadm setup --hostname mail.example.org");
 	if (given[0] == '[' || !addr_is_domain(given, strlen(given), false) ||
 	    str_fmt(s->hostname, sizeof(s->hostname), "%s", given) != ERR_OK)
 		return out_fail(EX_DATAERR, "bad_hostname", "'%s' is no host name such as mail.example.org", given);
+	out_fix("%s", "");
 	return EX_OK;
 }
 
@@ -171,6 +173,7 @@ setup_plan_conf(struct setup *s)
 	size_t n = 0, at = 0;
 	int code;
 
+	out_fix("smtpadm config set KEY VALUE, or an editor");
 	if ((code = conffile_parse(&s->file, &s->conf)) != EX_OK || (code = find_hostname(s)) != EX_OK)
 		return code;
 	while ((text = admin_next(s->a, OPT_LISTEN, &at)) != NULL) {

@@ -24,9 +24,11 @@ setup_read_given(const char *path, struct buf *b, mode_t *mode)
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), err;
 
-	if (fd < 0)
+	if (fd < 0) {
+		out_fix(errno == EACCES ? "the same command as root, or as the owner of the file" : "the name of a file that is there");
 		return out_fail(errno == EACCES ? EX_NOPERM : EX_NOINPUT, errno == EACCES ? "not_allowed" : "not_found",
 		    "%s: %s", path, err_text(ERR_SYSTEM));
+	}
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		err = ERR_SYNTAX;
 	else
@@ -141,10 +143,12 @@ setup_plan_certificate(struct setup *s)
 	struct stat st;
 	int code;
 
+	out_fix("smtpadm setup --cert FILE --key FILE, or smtpadm setup --self-signed");
 	if ((cert == NULL) != (key == NULL))
 		return out_fail(EX_USAGE, "usage", "--cert and --key belong together");
 	if (cert != NULL && admin_has(s->a, OPT_SELF_SIGNED))
 		return out_fail(EX_USAGE, "usage", "--self-signed and --cert exclude each other");
+	out_fix("%s", "");
 	if (cert != NULL)
 		return plan_given(s, cert, key);
 	if ((code = find_paths(s)) != EX_OK)

@@ -8,20 +8,28 @@
 
 #include "io.h"
 
-char *
-show_age(char *to, uint64_t us)
+static void
+put_span(char *to, size_t size, const char *before, uint64_t us)
 {
 	static const struct {
 		uint64_t	seconds;
 		char		unit;
 	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
-	uint64_t now = io_now_us(), seconds = now > us ? (now - us) / 1000000 : 0;
+	uint64_t seconds = us / 1000000;
 	size_t i = 0;
 
 	/* Two of a unit at least: 90 minutes are 90m, not 1h. */
 	while (i < 3 && seconds < 2 * units[i].seconds)
 		i++;
-	snprintf(to, 40, "%llu%c", (unsigned long long)(seconds / units[i].seconds), units[i].unit);
+	snprintf(to, size, "%s%llu%c", before, (unsigned long long)(seconds / units[i].seconds), units[i].unit);
+}
+
+char *
+show_age(char *to, uint64_t us)
+{
+	uint64_t now = io_now_us();
+
+	put_span(to, 40, "", now > us ? now - us : 0);
 	return to;
 }
 
@@ -29,10 +37,13 @@ char *
 show_time(char *to, enum time_style style, uint64_t us)
 {
 	time_t t = (time_t)(us / 1000000);
+	uint64_t now = io_now_us();
 	struct tm tm;
 
-	if (style == TIME_REL)
-		return show_age(to, us);
+	if (style == TIME_REL) {
+		put_span(to, 40, us > now ? "in " : "", us > now ? us - now : now - us);
+		return to;
+	}
 	if (style == TIME_UTC) {
 		if (gmtime_r(&t, &tm) == NULL || strftime(to, 40, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
 			snprintf(to, 40, "-");

@@ -6,7 +6,7 @@
 #include "admin.h"
 
 /*
- * A time for a person, as --time says (default: local); an age such as 3m, 2h, 4d; octets such as 812, 2.1K.
+ * A time for a person, as --time says (default: local); an age such as 3m, 2h, 4d, of what is to come "in 3m"; octets such as 812, 2.1K.
  * to holds 40 octets; each returns to.
  */
 char	*show_time(char *to, enum time_style style, uint64_t us);

@@ -36,7 +36,14 @@ struct link {
 	struct buf		unsent;
 };
 
+/* A transaction that has ended and stays counted, unless the spool is still to say that no message came of it. */
+struct ended {
+	uint64_t	session, account, credential, counted_ms;
+	uint32_t	t;
+};
+
 #define AUTH_SESSION_BUCKETS 8192
+#define AUTH_ENDED 1024		/* a spool says so within milliseconds: more than end in that time */
 
 /* postern-auth. */
 struct auth {
@@ -44,6 +51,8 @@ struct auth {
 	struct remember		*remember;
 	struct remember		*wrong;		/* passwords that known networks have got wrong, by account */
 	struct rates		*rates;
+	struct ended		 ended[AUTH_ENDED];	/* the last ones, in a ring */
+	size_t			 next_ended;
 	struct loop		 loop;
 	struct loop_watch	 control;	/* the socket to the master; fd -1: it has ended */
 	bool			 stopping;

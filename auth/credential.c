@@ -201,11 +201,3 @@ registry_check_login(struct registry *r, uint64_t account, uint64_t credential, 
 	store_end(r, s);
 	return ERR_OK;
 }
-
-int
-registry_check_credential(struct registry *r, uint64_t account, uint64_t credential, uint64_t changed_us)
-{
-	struct registry_login login;
-
-	return registry_check_login(r, account, credential, changed_us, &login);
-}

@@ -150,6 +150,14 @@ hashers_reap(struct hashers *h)
 	}
 }
 
+static int
+result_of(enum hash_verdict verdict)
+{
+	if (verdict == HASH_NO_MEMORY || verdict == HASH_UNKNOWN)
+		return verdict == HASH_NO_MEMORY ? ERR_NOMEM : ERR_SYNTAX;
+	return verdict == HASH_MATCHES;
+}
+
 static void
 handle(void *owner, uint32_t events)
 {
@@ -166,7 +174,7 @@ handle(void *owner, uint32_t events)
 	if (err == ERR_OK && ipc_get_hash_answer(&m.body, &answer) == ERR_OK && one->busy && answer.job == one->number) {
 		if (one->job != NULL && one->job->made != NULL)
 			str_fmt(one->job->made, REGISTRY_HASH_MAX, "%s", answer.hash);
-		finish(one, answer.matches);
+		finish(one, result_of(answer.verdict));
 	} else {
 		bury(one);
 	}

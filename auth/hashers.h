@@ -22,7 +22,10 @@ struct hash_job {
 	size_t			  password_len;
 	/* Called when its turn has come, unless NULL: true when its owner has settled it without a child, and it is gone. */
 	bool			(*settle)(struct hash_job *job);
-	/* result: 1 matches, 0 does not, ERR_CLOSED: the child died of it. */
+	/*
+	 * result: 1 matches, 0 does not; else nothing is known: ERR_NOMEM, ERR_SYNTAX (an unknown hash), ERR_CLOSED (the
+	 * child died of it).
+	 */
 	void			(*done)(struct hash_job *job, int result);
 	void			 *owner;
 };

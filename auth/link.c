@@ -105,6 +105,7 @@ hear(struct auth *a)
 	static uint8_t data[IPC_SMALL_MAX];
 	static struct ipc_from from;
 	static struct ipc_usage usage;
+	struct ipc_refused refused;
 	struct ipc_storage storage;
 	struct ipc_message m;
 	int err;
@@ -122,10 +123,20 @@ hear(struct auth *a)
 		a->link.has_storage = storage.ok;
 	else if (err == ERR_OK && m.kind == IPC_USAGE && (err = ipc_get_usage(&m.body, &usage)) == ERR_OK)
 		err = usage_set(&a->usage, usage.account, usage.messages, usage.octets);
+	else if (err == ERR_OK && m.kind == IPC_REFUSED && (err = ipc_get_refused(&m.body, &refused)) == ERR_OK)
+		transaction_refuse(a, refused.session, refused.t);
 	if (err != ERR_OK)
 		log_event(LOG_LEVEL_ALARM, 0, "message.bad", "peer", "postern-spool", "kind", ipc_kind_name(m.kind), "error",
 		    err_text(err), NULL);
 	return true;
+}
+
+void
+link_drain(struct auth *a)
+{
+	/* The spool speaks for all sessions together, so it has more than one session's turn. */
+	for (int i = 0; i < MESSAGES_A_ROUND && link_is_up(a) && hear(a); i++)
+		continue;
 }
 
 static void
@@ -136,9 +147,7 @@ handle(void *owner, uint32_t events)
 	control_drain(a);
 	if ((events & EPOLLOUT) != 0)
 		flush(a);
-	/* The spool speaks for all sessions together, so it has more than one session's turn. */
-	for (int i = 0; i < MESSAGES_A_ROUND && link_is_up(a) && hear(a); i++)
-		continue;
+	link_drain(a);
 }
 
 int
@@ -225,6 +234,19 @@ link_put_recipient(struct session *s, const struct ipc_recipient *recipient)
 	wire_out_init(&w, data, sizeof(data));
 	ipc_put_envelope_recipient(&w, &m);
 	return send_now(s->auth, &w, NULL, 0);
+}
+
+int
+link_put_envelope(struct session *s)
+{
+	static struct ipc_recipient m;
+	int err = link_put_sender(s);
+
+	for (const struct recipient *r = s->transaction->first; r != NULL && err == ERR_OK; r = r->next) {
+		transaction_get(r, &m);
+		err = link_put_recipient(s, &m);
+	}
+	return err;
 }
 
 int

@@ -293,6 +293,19 @@ note_barred(struct session *s)
 		    netaddr_put(peer, &s->peer), NULL);
 }
 
+/* Nothing is known of the password then: it is not counted as a wrong one. */
+static void
+note_failure(struct session *s, int err)
+{
+	struct login *l = s->login;
+	bool has_credential = l->ncredentials != 0;
+
+	l->is_unclear = true;
+	log_event(LOG_LEVEL_ERROR, s->number, "hash.failed", "account", has_credential ? l->account.name : NULL, "credential",
+	    has_credential ? l->credentials[l->next].name : NULL, "reason", err == ERR_NOMEM ? "no memory to compute it" :
+	    "crypt(3) does not know the method or form of the hash; give the credential a new password", NULL);
+}
+
 static void
 hashed(struct hash_job *job, int result)
 {
@@ -300,6 +313,10 @@ hashed(struct hash_job *job, int result)
 	struct login *l = s->login;
 	int err = ERR_OK;
 
+	if (result == ERR_NOMEM || result == ERR_SYNTAX) {
+		note_failure(s, result);
+		result = 0;
+	}
 	if (result == 1 && l->ncredentials != 0 && l->barred[l->next]) {
 		note_barred(s);
 		result = 0;
@@ -317,6 +334,8 @@ hashed(struct hash_job *job, int result)
 		l->next++;
 		if (submit(s, true) != ERR_OK)
 			err = refuse(s, LOGIN_UNAVAILABLE);
+	} else if (l->is_unclear) {
+		refuse_late(s, LOGIN_UNAVAILABLE, 1);
 	} else {
 		fail_login(s, l->reason);
 	}

@@ -17,6 +17,7 @@ struct login {
 	uint64_t			 started_ms;
 	enum mechanism			 mechanism;
 	const char			*reason;	/* why it fails if nothing matches, for the log */
+	bool				 is_unclear;	/* a hash could not be computed: the password may be right */
 	char				 user[REGISTRY_NAME_MAX * 2];	/* as given, for the log */
 	bool				 spared;	/* its network is on the list of those that are allowed */
 	bool				 known;		/* its account has logged in from its network */

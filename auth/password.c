@@ -65,20 +65,6 @@ password_hash(const char *password, size_t len, char *hash)
 	return err;
 }
 
-bool
-password_matches(const char *password, size_t len, const char *hash)
-{
-	struct crypt_data data;
-	size_t n = strlen(hash);
-	bool same;
-
-	memset(&data, 0, sizeof(data));
-	same = compute(&data, password, len, hash) == ERR_OK && strlen(data.output) == n &&
-	    mem_is_equal(data.output, hash, n);
-	mem_wipe(&data, sizeof(data));
-	return same;
-}
-
 /* Bounds on what a stored hash may cost: anything above would keep the hashing children for seconds. */
 static bool
 is_affordable(const char *hash)
@@ -112,6 +98,31 @@ password_is_hash(const char *hash)
 		    crypt_checksalt(hash) != CRYPT_SALT_INVALID && crypt_checksalt(hash) != CRYPT_SALT_METHOD_DISABLED;
 	}
 	return false;
+}
+
+int
+password_check(const char *password, size_t len, const char *hash)
+{
+	struct crypt_data data;
+	size_t n = strlen(hash);
+	int err;
+
+	memset(&data, 0, sizeof(data));
+	err = compute(&data, password, len, hash);
+	if (err == ERR_OK && (strlen(data.output) != n || !mem_is_equal(data.output, hash, n)))
+		err = ERR_DENIED;
+	mem_wipe(&data, sizeof(data));
+	/* No hash is of a password that is too long, or has a NUL. */
+	if (err == ERR_TOOBIG || err == ERR_SYNTAX)
+		return ERR_DENIED;
+	/* crypt(3) says EINVAL for either: what it knows fails for want of memory only. */
+	return err == ERR_SYSTEM && password_is_hash(hash) ? ERR_NOMEM : err;
+}
+
+bool
+password_matches(const char *password, size_t len, const char *hash)
+{
+	return password_check(password, len, hash) == ERR_OK;
 }
 
 bool

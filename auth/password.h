@@ -14,7 +14,12 @@
  */
 int	password_hash(const char *password, size_t len, char *hash);
 
-/* Whether a password matches a crypt(5) string; the comparison takes constant time. Takes as long as the hash does. */
+/*
+ * Compares a password with a crypt(5) string, in constant time; takes as long as the hash does. ERR_OK: it matches; ERR_DENIED: it
+ * does not. ERR_NOMEM, ERR_SYSTEM (crypt(3) does not know the string's method or form): it could not be computed.
+ */
+int	password_check(const char *password, size_t len, const char *hash);
+/* Whether it matches; false also when that could not be computed. */
 bool	password_matches(const char *password, size_t len, const char *hash);
 
 /* Whether crypt(3) can check this string with a method that is accepted: yescrypt, sha512crypt, sha256crypt, bcrypt. */

@@ -48,19 +48,44 @@ count_of(const struct rate *one, uint64_t minute)
 	return minute <= one->minute && minute + MINUTES > one->minute ? one->counts[minute % MINUTES] : 0;
 }
 
-uint64_t
-rates_wait(const struct rates *r, enum rate_of of, uint64_t id, uint64_t limit, uint64_t now_ms)
+static const struct rate *
+look(const struct rates *r, enum rate_of of, uint64_t id)
 {
 	const struct rate *one = r->buckets[(id * 2 + of) % BUCKETS];
-	uint64_t now = now_ms / MINUTE_MS, sum = 0, first = now >= MINUTES - 1 ? now - (MINUTES - 1) : 0;
 
 	while (one != NULL && (one->id != id || one->of != of))
 		one = one->next;
-	if (one == NULL)
-		return 0;
-	for (uint64_t minute = first; minute <= now; minute++)
+	return one;
+}
+
+/* All that counts now, and the first minute of those. */
+static uint64_t
+sum_of(const struct rate *one, uint64_t now, uint64_t *first)
+{
+	uint64_t sum = 0;
+
+	*first = now >= MINUTES - 1 ? now - (MINUTES - 1) : 0;
+	for (uint64_t minute = *first; minute <= now; minute++)
 		sum += count_of(one, minute);
-	if (sum < limit)
+	return sum;
+}
+
+uint64_t
+rates_count(const struct rates *r, enum rate_of of, uint64_t id, uint64_t now_ms)
+{
+	const struct rate *one = look(r, of, id);
+	uint64_t first;
+
+	return one != NULL ? sum_of(one, now_ms / MINUTE_MS, &first) : 0;
+}
+
+uint64_t
+rates_wait(const struct rates *r, enum rate_of of, uint64_t id, uint64_t limit, uint64_t now_ms)
+{
+	const struct rate *one = look(r, of, id);
+	uint64_t now = now_ms / MINUTE_MS, sum, first;
+
+	if (one == NULL || (sum = sum_of(one, now, &first)) < limit)
 		return 0;
 	/* The oldest ones go first. */
 	for (; first < now && sum >= limit; first++)

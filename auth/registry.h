@@ -10,8 +10,9 @@
 #include "netaddr.h"
 
 /*
- * The registry of people: accounts, their credentials, and the senders that they may use; networks that are refused. One small interface, with SQLite behind
- * it (the only file that includes sqlite3.h). Used by postern-auth for reading and by smtpadm for everything.
+ * The registry of people: accounts, their credentials, and the senders that they may use; networks that are refused. One small
+ * interface, with SQLite behind it (the only file that includes sqlite3.h). Used by smtpadm for everything; by postern-auth for
+ * asking, and for noting uses and better hashes.
  * Every function: ERR_OK, or ERR_BUSY (locked by another for longer than the busy time-out, 5 s), ERR_NOTFOUND, ERR_EXISTS,
  * ERR_CORRUPT, ERR_VERSION, ERR_FULL, ERR_DENIED, ERR_NOMEM, ERR_SYSTEM; registry_reason() then has words for a person.
  */
@@ -151,8 +152,6 @@ int	registry_note_use(struct registry *r, uint64_t credential, uint64_t time_us,
 /* ERR_OK while this credential is there unchanged, has not expired, and its account is enabled; ERR_DENIED otherwise. */
 int	registry_check_login(struct registry *r, uint64_t account, uint64_t credential, uint64_t changed_us,
 	    struct registry_login *login);
-/* The same, for those who need nothing more. */
-int	registry_check_credential(struct registry *r, uint64_t account, uint64_t credential, uint64_t changed_us);
 
 /* local.c: a credential for the programs of a user of this system. ERR_EXISTS also when the user has one, of whatever account. */
 int	registry_add_local(struct registry *r, uint64_t account, const char *name, const char *user, uint64_t uid, uint64_t expires_us);

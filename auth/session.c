@@ -76,6 +76,9 @@ handle(void *owner, uint32_t events)
 	(void)events;
 	/* What the master has said before comes first: a new link, a new configuration. */
 	control_drain(s->auth);
+	/* What became of its message the worker hears after us, but may ask before we were told. */
+	if (s->transaction != NULL && s->transaction->is_message)
+		link_drain(s->auth);
 	if ((err = ipc_recv(s->watch.fd, IPC_AUTH_FROM_WORKER, data, sizeof(data), false, &m)) == ERR_BUSY)
 		return;
 	if (err == ERR_OK) {
@@ -102,7 +105,9 @@ session_begin(struct auth *a, const struct ipc_session *m, int fd)
 		return ERR_NOMEM;
 	*s = (struct session){
 		.auth = a, .conf = a->conf, .number = m->session, .peer = m->peer, .listener = m->listener,
-		.watch = { .fd = fd, .handle = handle, .owner = s }, .state = IPC_STATE_ANONYMOUS,
+		.watch = { .fd = fd, .handle = handle, .owner = s },
+		/* Where the client is not served its worker has nothing to ask. */
+		.state = m->verdict == PEER_SERVE ? IPC_STATE_ANONYMOUS : IPC_STATE_WAITING,
 		.deadline = { .owner = s }, .began_us = io_now_us(),
 	};
 	if (loop_add(&a->loop, &s->watch, EPOLLIN) != ERR_OK) {

@@ -24,7 +24,8 @@ struct transaction {
 	struct recipient	*first, **last;
 	uint64_t		 nrecipients;
 	uint64_t		 counted_ms;	/* when it was counted for the limits of an hour */
-	bool			 is_message;	/* its message was judged and allowed: it stays counted */
+	bool			 is_message;	/* its message was judged and not refused: it stays counted */
+	bool			 is_counted;	/* for the limits of an hour, still */
 };
 
 /* One client's session, known by its number; its worker asks over watch.fd. */
@@ -94,8 +95,13 @@ int	status_request(struct session *s, struct wire_in *body);
 /* transaction.c */
 int	transaction_begin(struct session *s, const struct ipc_sender *sender);
 void	transaction_end(struct session *s);
-bool	transaction_has(const struct transaction *t, const struct addr *address);
+/* The spool says that no message came of a session's transaction t: it counts no more. */
+void	transaction_refuse(struct auth *a, uint64_t session, uint32_t t);
+/* The recipient that an address is of already, or NULL. */
+struct recipient **transaction_find(struct transaction *t, const struct addr *address);
 int	transaction_add(struct transaction *t, const struct ipc_recipient *m);
+/* Adds what m asks for to a recipient that transaction_find() found. ERR_OK; ERR_EXISTS: nothing is new; ERR_NOMEM. */
+int	transaction_merge(struct transaction *t, struct recipient **at, const struct ipc_recipient *m);
 /* Takes the last one back. */
 void	transaction_undo(struct transaction *t);
 void	transaction_get(const struct recipient *r, struct ipc_recipient *m);
@@ -104,12 +110,16 @@ void	transaction_get(const struct recipient *r, struct ipc_recipient *m);
 void	link_init(struct auth *a);
 int	link_open(struct auth *a, int fd);
 bool	link_is_up(const struct auth *a);
+/* Hears what the spool has said up to now, unless that is very much. */
+void	link_drain(struct auth *a);
 /* Whether the spool there is now knows the session: it has been granted on this link. */
 bool	link_is_known(const struct session *s);
 /* A new pair: one end to the spool with the session's grant, the other through fd. */
 int	link_grant(struct session *s, int *fd);
 int	link_put_sender(struct session *s);
 int	link_put_recipient(struct session *s, const struct ipc_recipient *m);
+/* Sender and recipients from the beginning; after an error the spool may have a part of them. */
+int	link_put_envelope(struct session *s);
 /* Best effort: a spool that has it still holds an approved envelope that nobody opens. */
 void	link_drop(struct session *s);
 /* The account's new name; a spool that has no room for it now hears it with the next message. */

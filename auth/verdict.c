@@ -28,7 +28,7 @@ answer_sender(struct session *s, enum sender_verdict verdict)
 static int
 answer_recipient(struct session *s, enum recipient_verdict verdict)
 {
-	struct ipc_recipient_answer m = { .verdict = verdict };
+	struct ipc_recipient_answer m = { .verdict = verdict, .t = verdict == RECIPIENT_OK ? s->t : 0 };
 	uint8_t data[64];
 	struct wire_out w;
 
@@ -116,10 +116,32 @@ verdict_sender(struct session *s, struct wire_in *body)
 	return answer_sender(s, verdict);
 }
 
+/*
+ * The same recipient again: one copy, and what is asked for now is added. The envelope gets a new number, since an approval is good
+ * for one message: what was opened with the old one is none any more.
+ */
+static enum recipient_verdict
+repeat_recipient(struct session *s, struct recipient **at, const struct ipc_recipient *m)
+{
+	int err;
+
+	if (s->transaction->is_message)
+		return RECIPIENT_UNAVAILABLE;
+	if ((err = transaction_merge(s->transaction, at, m)) != ERR_OK)
+		return err == ERR_EXISTS ? RECIPIENT_OK : RECIPIENT_UNAVAILABLE;
+	s->t++;
+	if (link_put_envelope(s) == ERR_OK)
+		return RECIPIENT_OK;
+	/* What the spool has of it now must be nobody's. */
+	s->t++;
+	return RECIPIENT_UNAVAILABLE;
+}
+
 static enum recipient_verdict
 judge_recipient(struct session *s, const struct ipc_recipient *m)
 {
 	struct transaction *t = s->transaction;
+	struct recipient **at;
 	int err;
 
 	if (!link_is_up(s->auth))
@@ -133,8 +155,8 @@ judge_recipient(struct session *s, const struct ipc_recipient *m)
 		auth_log_trouble(s->auth, err);
 		return RECIPIENT_UNAVAILABLE;
 	}
-	if (transaction_has(t, &m->address))
-		return RECIPIENT_OK;
+	if ((at = transaction_find(t, &m->address)) != NULL)
+		return repeat_recipient(s, at, m);
 	if (t->nrecipients >= s->limits.recipients)
 		return RECIPIENT_TOO_MANY;
 	if (transaction_add(t, m) != ERR_OK)
@@ -177,24 +199,19 @@ verdict_reset(struct session *s, struct wire_in *body)
 
 /*
  * Tells the spool the session, and a new spool its envelope. One that has had the envelope does not get it
- * again: an approval is good for one message, and only while the login holds.
+ * again, nor does any once the message was judged: an approval is good for one message, and only while the login holds.
  */
 static int
 introduce(struct session *s, int *fd)
 {
-	static struct ipc_recipient m;
 	uint32_t generation = s->generation;
 	bool was_known = link_is_known(s);
 	int err = link_grant(s, fd);
 
-	if (err != ERR_OK || was_known || s->transaction == NULL || session_check_login(s) != ERR_OK)
+	if (err != ERR_OK || was_known || s->transaction == NULL || s->transaction->is_message ||
+	    session_check_login(s) != ERR_OK)
 		return err;
-	err = link_put_sender(s);
-	for (const struct recipient *r = s->transaction->first; r != NULL && err == ERR_OK; r = r->next) {
-		transaction_get(r, &m);
-		err = link_put_recipient(s, &m);
-	}
-	if (err != ERR_OK) {
+	if ((err = link_put_envelope(s)) != ERR_OK) {
 		/* It hears all of it when the worker asks again. */
 		s->generation = generation;
 		io_close(fd);
@@ -226,17 +243,27 @@ enum header_verdict
 verdict_from(struct auth *a, const struct ipc_from *m)
 {
 	struct session *s = session_find(a, m->session);
-	int err = ERR_OK;
+	bool is_checked;
+	int err;
 
-	if (s == NULL || s->account == 0 || session_check_login(s) == ERR_DENIED)
+	/* One of an auth before, whose login may hold; or its worker has gone. */
+	if (s == NULL || s->account == 0)
+		return HEADER_UNAVAILABLE;
+	if ((err = session_check_login(s)) == ERR_DENIED)
 		return HEADER_LOGIN_VOID;
+	/* One that its session took back is not counted, and so no message comes of it. */
+	if (m->t != 0 && (s->transaction == NULL || s->t != m->t || !s->transaction->is_counted))
+		return HEADER_UNAVAILABLE;
 	for (size_t i = 0; i < m->n && err == ERR_OK; i++)
 		err = check_sender(s, &m->addresses[i]);
+	if (err != ERR_OK && err != ERR_DENIED)
+		return HEADER_UNAVAILABLE;
 	/* Where the header is not checked the message is taken all the same, and left unsigned. */
-	if (err == ERR_DENIED && (m->t == 0 || s->conf->conf.senders_check_header != 0))
+	is_checked = m->t == 0 || s->conf->conf.senders_check_header != 0;
+	if (err == ERR_DENIED && is_checked)
 		log_event(LOG_LEVEL_INFO, s->number, "sender.refused", "account", s->name, "sender",
 		    m->addresses[0].text, "reason", m->t == 0 ? "etrn" : "header_from", NULL);
-	if (err == ERR_OK && s->transaction != NULL && s->t == m->t)
+	else if (m->t != 0)
 		s->transaction->is_message = true;
 	return err == ERR_OK ? HEADER_ALLOWED : HEADER_NOT_ALLOWED;
 }

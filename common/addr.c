@@ -181,23 +181,3 @@ addr_domain(const struct addr *a)
 {
 	return a->len == 0 ? "" : a->text + a->local_len + 1;
 }
-
-static bool
-is_same_domain(const struct addr *a, const struct addr *b)
-{
-	const char *x = addr_domain(a), *y = addr_domain(b);
-
-	return str_is_equal_nocase(x, strlen(x), y, strlen(y));
-}
-
-bool
-addr_is_same_recipient(const struct addr *a, const struct addr *b)
-{
-	return a->local_len == b->local_len && memcmp(a->text, b->text, a->local_len) == 0 && is_same_domain(a, b);
-}
-
-bool
-addr_is_same_sender(const struct addr *a, const struct addr *b)
-{
-	return str_is_equal_nocase(a->text, a->local_len, b->text, b->local_len) && is_same_domain(a, b);
-}

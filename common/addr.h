@@ -35,8 +35,4 @@ const char *addr_domain(const struct addr *a);
 /* Whether n octets are a domain or an address literal in brackets (RFC 5321, 4.1.2). */
 bool	addr_is_domain(const void *p, size_t n, bool utf8);
 
-/* Same mailbox: domains compare without ASCII case, local parts exactly (recipients), or without case (senders). */
-bool	addr_is_same_recipient(const struct addr *a, const struct addr *b);
-bool	addr_is_same_sender(const struct addr *a, const struct addr *b);
-
 #endif

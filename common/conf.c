@@ -35,6 +35,8 @@ static const struct conf_setting settings[] = {
 	    "Messages that are being brought to the disk at the same time." },
 	{ "spool.min_free", CONF_SIZE, FIELD(spool_min_free), "16M", 0, 1ULL << 50, NULL,
 	    "Free space below which no mail is taken (452); never more than a twentieth of the disk." },
+	{ "spool.journal", CONF_SIZE, FIELD(spool_journal), "16M", 0, 512ULL << 20, NULL,
+	    "Size to which each of the two files of the commit journal may grow; 0: no journal, each message is synced by itself." },
 	{ "users.base", CONF_NUMBER, FIELD(users_base), "60600", 1000, 4294900000ULL, NULL,
 	    "First of the numeric user ids that the programs of this instance run as, when started by root." },
 	{ "workers.spare", CONF_NUMBER, FIELD(workers_spare), "8", 1, 1000, NULL,
@@ -124,6 +126,8 @@ struct parse {
 	size_t			 left;
 	unsigned		 line;
 	bool			 failed, cut;
+	char			 section[128];	/* the last one that had a line of its own, */
+	unsigned		 section_line;	/* which this was; 0: it has had a key */
 	bool			 seen[NSETTINGS];
 };
 
@@ -348,6 +352,7 @@ handle(void *user, const char *section, const char *key, const char *value)
 	const char *name;
 	int err;
 
+	p->section_line = 0;
 	if ((name = named(section, "listener")) != NULL)
 		err = conf_set_listener(p->c, name, key, value, p->line, &error);
 	else if ((name = named(section, "certificate")) != NULL)
@@ -357,6 +362,37 @@ handle(void *user, const char *section, const char *key, const char *value)
 	else
 		return set_plain(p, section, key, value);
 	return err == ERR_OK ? 1 : fail(p, "%s", error.text);
+}
+
+/* The parser of lines tells of a section with its first key: of one that has none only this does. */
+static void
+end_section(struct parse *p)
+{
+	unsigned line = p->line;
+	char hint[400];
+
+	if (p->section_line != 0 && !conf_is_section(p->section)) {
+		p->line = p->section_line;
+		fail(p, "%s", conf_explain_unknown(hint, sizeof(hint), p->section, ""));
+		p->line = line;
+	}
+	p->section_line = 0;
+}
+
+static void
+note_section(struct parse *p, const char *line)
+{
+	const char *end = line[0] == '[' ? strchr(line, ']') : NULL;
+	size_t n = end != NULL ? (size_t)(end - line) - 1 : 0;
+
+	if (end == NULL)
+		return;
+	end_section(p);
+	if (n >= sizeof(p->section))
+		n = sizeof(p->section) - 1;
+	memcpy(p->section, line + 1, n);
+	p->section[n] = 0;
+	p->section_line = p->line;
 }
 
 /* Gives inih a line: counted, without leading blanks (an indented key is no continuation), and whole. */
@@ -387,6 +423,7 @@ read_line(char *to, int size, void *stream)
 	to[n - blanks] = 0;
 	p->text += n;
 	p->left -= n;
+	note_section(p, to);
 	return to;
 }
 
@@ -401,6 +438,7 @@ conf_parse(struct conf *c, const char *text, size_t len, struct conf_error *erro
 	for (size_t i = 0; i < NSETTINGS; i++)
 		set_value(c, &settings[i], settings[i].fallback);
 	line = ini_parse_stream(read_line, &p, handle, &p);
+	end_section(&p);
 	if (line != 0 && (!p.failed || (line > 0 && (unsigned)line < error->line))) {
 		p.failed = false;
 		p.line = line > 0 ? (unsigned)line : 0;

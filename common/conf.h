@@ -81,6 +81,7 @@ struct conf {
 	char		spool_path[1024];		/* spool.path; "" is the instance's own */
 	uint64_t	spool_commit_threads;		/* spool.commit_threads */
 	uint64_t	spool_min_free;			/* spool.min_free */
+	uint64_t	spool_journal;			/* spool.journal */
 	uint64_t	users_base;			/* users.base */
 	uint64_t	workers_spare;			/* workers.spare */
 	uint64_t	workers_max;			/* workers.max */
@@ -154,7 +155,9 @@ const struct conf_setting *conf_settings(size_t *n);
 const struct conf_setting *conf_find(const char *name);
 /* The name nearest to a mistyped one, or NULL. */
 const char *conf_nearest(const char *name);
-/* What is wrong with a key that no setting has: a sentence with the nearest setting or section; to holds size octets; returns to. */
+/* Whether there may be such a section: one of the table's, or "listener NAME" and the like. */
+bool	conf_is_section(const char *section);
+/* What is wrong with a key that no setting has (or, with the key "", with its section): a sentence with the nearest setting or section; to holds size octets; returns to. */
 char	*conf_explain_unknown(char *to, size_t size, const char *section, const char *key);
 
 /*
@@ -209,7 +212,7 @@ const char *conf_route_tls(enum route_tls tls);
  */
 const struct conf_route *conf_find_route(const struct conf *c, const char *account, const char *from_domain, const char *to_domain);
 
-/* Reads and parses a file. Also ERR_NOTFOUND, ERR_SYSTEM, ERR_TOOBIG, with error->text. The text, if wanted, goes to *text
+/* Reads and parses a file. Also ERR_NOTFOUND, ERR_DENIED, ERR_SYSTEM, ERR_TOOBIG, with error->text. The text, if wanted, goes to *text
  * (malloc, NUL behind len octets; the caller frees). */
 int	conf_load(struct conf *c, const char *path, char **text, size_t *len, struct conf_error *error);
 

@@ -113,6 +113,23 @@ explain_section(char *to, size_t size, const char *section, const char *const *w
 		used += (size_t)snprintf(to + used, size - used, " [%s%s]", words[i], i + NNAMED >= n ? " NAME" : "");
 }
 
+bool
+conf_is_section(const char *section)
+{
+	char texts[SECTIONS_MAX][SECTION_TEXT];
+	const char *words[SECTIONS_MAX];
+	size_t n = list_sections(texts, words);
+
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(words[i]);
+
+		if (i + NNAMED < n ? strcmp(words[i], section) == 0 :
+		    strncmp(words[i], section, len) == 0 && section[len] == ' ' && section[len + strspn(section + len, " ")] != 0)
+			return true;
+	}
+	return section[0] == 0;
+}
+
 char *
 conf_explain_unknown(char *to, size_t size, const char *section, const char *key)
 {

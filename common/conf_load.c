@@ -4,6 +4,7 @@
  */
 #include "conf.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -27,8 +28,11 @@ conf_load(struct conf *c, const char *path, char **text, size_t *len, struct con
 
 	buf_init(&b, CONF_FILE_MAX);
 	if ((err = io_read_file(path, &b)) != ERR_OK || (err = buf_put_nul(&b)) != ERR_OK) {
+		bool is_denied = err == ERR_SYSTEM && errno == EACCES;
+
+		err = explain(error, "the configuration can't be read", err);
 		buf_free(&b);
-		return explain(error, "the configuration can't be read", err);
+		return is_denied ? ERR_DENIED : err;
 	}
 	err = conf_parse(c, (const char *)b.data, b.len, error);
 	if (text != NULL && err == ERR_OK) {

@@ -105,7 +105,8 @@ io_read_file(const char *path, struct buf *b)
 {
 	int fd, err;
 
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) < 0)
+	/* A FIFO in its place, say, has nothing to read and is not waited for. */
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)) < 0)
 		return io_error();
 	err = io_read_all(fd, b);
 	io_close(&fd);

@@ -35,12 +35,6 @@ xcalloc(size_t n, size_t size)
 	return checked(calloc(n != 0 ? n : 1, size != 0 ? size : 1));
 }
 
-char *
-xstrdup(const char *s)
-{
-	return checked(strdup(s));
-}
-
 void
 mem_wipe(void *p, size_t n)
 {

@@ -11,7 +11,6 @@
  */
 void	*xmalloc(size_t size);
 void	*xcalloc(size_t n, size_t size);
-char	*xstrdup(const char *s);
 
 /* Overwrites n octets so that the compiler can't leave it out. p may be NULL when n is 0. */
 void	 mem_wipe(void *p, size_t n);

@@ -1,10 +1,11 @@
 #!/bin/sh
-# What Postern needs of Debian's packages: etc/deps.sh build|run|check|delivery|deb|check-deb|fuzz|bench installs what is missing when
+# What Postern needs of Debian's packages: etc/deps.sh build|run|check|powercut|delivery|deb|check-deb|fuzz|bench installs what is missing when
 # root, else names the line to type. Nothing is downloaded, not even a package list, when all is there.
 
 build="gcc libc6-dev make libssl-dev libsqlite3-dev libcrypt-dev libseccomp-dev libinih-dev libunbound-dev"
 run="$build curl openssl"
 check="$run libcmocka-dev libfuse3-dev binutils dpkg-dev e2fsprogs mandoc msmtp procps python3 sqlite3 strace swaks libnet-ssleay-perl util-linux libauthen-sasl-perl libio-socket-ssl-perl s-nail python3-dkim python3-nacl"
+powercut="$check btrfs-progs xfsprogs"
 short="$run python3"
 bench="$short postfix dovecot-core"
 clients="$check git git-email libmailtools-perl libsasl2-modules php-cli postfix"
@@ -18,6 +19,7 @@ case "$1" in
 build) wanted=$build ;;
 run) wanted=$run ;;
 check) wanted=$check ;;
+powercut) wanted=$powercut ;;
 short) wanted=$short ;;
 bench) wanted=$bench ;;
 clients) wanted=$clients ;;
@@ -26,7 +28,7 @@ deb) wanted=$deb ;;
 fuzz) wanted=$fuzz ;;
 check-deb) wanted=$check_deb ;;
 list) printf '%s\n' $check; exit 0 ;;
-*) echo "usage: etc/deps.sh build|run|check|short|bench|clients|delivery|deb|check-deb|fuzz|list" >&2; exit 64 ;;
+*) echo "usage: etc/deps.sh build|run|check|powercut|short|bench|clients|delivery|deb|check-deb|fuzz|list" >&2; exit 64 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null 2>&1; then

@@ -55,6 +55,7 @@ static const struct permit permits[] = {
 	{ IPC_FROM_ANSWER, IPC_SPOOL_FROM_AUTH, 0, 0, IPC_STATE_ANY, "FROM_ANSWER" },
 	{ IPC_STORAGE, IPC_AUTH_FROM_SPOOL, 0, 0, IPC_STATE_ANY, "STORAGE" },
 	{ IPC_USAGE, IPC_AUTH_FROM_SPOOL, 0, 0, IPC_STATE_ANY, "USAGE" },
+	{ IPC_REFUSED, IPC_AUTH_FROM_SPOOL, 0, 0, IPC_STATE_ANY, "REFUSED" },
 	{ IPC_OPEN, IPC_SPOOL_FROM_WORKER, 0, 0, IPC_STATE_GRANTED, "OPEN" },
 	{ IPC_DATA, IPC_SPOOL_FROM_WORKER, 0, 0, IPC_STATE_OPEN, "DATA" },
 	{ IPC_COMMIT, IPC_SPOOL_FROM_WORKER, 0, 0, IPC_STATE_OPEN, "COMMIT" },
@@ -234,7 +235,7 @@ ipc_recv(int fd, enum ipc_channel channel, void *buf, size_t size, bool wait, st
 		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
 	} while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !was_reset++)));
 	if (n < 0) {
-		if (errno == EAGAIN || errno == EWOULDBLOCK)
+		if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM)
 			return ERR_BUSY;
 		return errno == ECONNRESET ? ERR_CLOSED : ERR_SYSTEM;
 	}

@@ -56,6 +56,7 @@ enum ipc_kind {
 	IPC_FROM = 0x48, IPC_FROM_ANSWER = 0x49,	/* header From, perhaps none: does the login hold, may it use all of these? */
 	IPC_STORAGE = 0x4a,				/* one-way: whether there is room for mail */
 	IPC_USAGE = 0x4c,				/* one-way: what waits of an account; of all after a new link */
+	IPC_REFUSED = 0x5c,				/* one-way: no message came of that transaction (message_data.h) */
 
 	/* worker -> spool */
 	IPC_OPEN = 0x50,				/* one-way: freezes envelope t and begins its message */
@@ -129,7 +130,7 @@ enum ipc_channel {
 enum ipc_state {
 	/* in auth */
 	IPC_STATE_ANONYMOUS = 1 << 0,	/* before login */
-	IPC_STATE_WAITING = 1 << 1,	/* a login is being checked: nothing may be sent */
+	IPC_STATE_WAITING = 1 << 1,	/* a login is being checked, or the client is not served: nothing may be sent */
 	IPC_STATE_USER = 1 << 2,	/* logged in, no transaction */
 	IPC_STATE_TRANSACTION = 1 << 3,	/* a sender was approved */
 	/* in spool */
@@ -335,6 +336,7 @@ enum recipient_verdict {
 };
 struct ipc_recipient_answer {
 	enum recipient_verdict	verdict;
+	uint32_t		t;	/* if OK, else 0: another one than before when the spool was told the envelope anew */
 };
 void	ipc_put_recipient_answer(struct wire_out *w, const struct ipc_recipient_answer *m);
 int	ipc_get_recipient_answer(struct wire_in *w, struct ipc_recipient_answer *m);
@@ -351,6 +353,7 @@ struct ipc_status_answer {
 	char		name[IPC_TEXT_MAX];	/* the account's */
 	uint64_t	sessions, sessions_max;
 	uint64_t	recipients, message_size;	/* the limits of a message */
+	uint64_t	messages, messages_max;	/* of the last hour, and its limit, 0: there is none */
 	uint64_t	queued_messages, queued_octets;	/* of this account in the spool */
 };
 void	ipc_put_status_answer(struct wire_out *w, const struct ipc_status_answer *m);
@@ -415,6 +418,7 @@ enum header_verdict {
 	HEADER_ALLOWED,
 	HEADER_NOT_ALLOWED,
 	HEADER_LOGIN_VOID,	/* the login no longer holds, whatever the addresses */
+	HEADER_UNAVAILABLE,	/* the registry can't answer, no such session, or it has taken the transaction back */
 };
 struct ipc_from_answer {
 	uint64_t		session;
@@ -440,27 +444,6 @@ int	ipc_get_usage(struct wire_in *w, struct ipc_usage *m);
 /* IPC_OPEN, IPC_OUTCOME: the transaction's number. */
 void	ipc_put_transaction(struct wire_out *w, enum ipc_kind kind, uint32_t t);
 int	ipc_get_transaction(struct wire_in *w, uint32_t *t);
-
-/* IPC_ABORT: what the worker says, which is noted and not believed. */
-enum abort_reason {
-	ABORT_LEFT,		/* the client went away or gave up, or the service ends */
-	ABORT_OCTETS,		/* its client was answered 554, as for the next but ABORT_TOO_BIG and ABORT_ATTACHMENT: 552 */
-	ABORT_TOO_BIG, ABORT_ATTACHMENT, ABORT_MALFORMED, ABORT_LINE,
-	ABORT_TROUBLE,		/* 451 */
-};
-void	ipc_put_abort(struct wire_out *w, enum abort_reason reason);
-int	ipc_get_abort(struct wire_in *w, enum abort_reason *reason);
-
-/* IPC_DATA: the octets are all that follows the kind; 1 to IPC_DATA_MAX. */
-void	ipc_put_data(struct wire_out *w, const void *p, size_t n);
-int	ipc_get_data(struct wire_in *w, const uint8_t **p, size_t *n);
-
-struct ipc_commit {
-	uint32_t	t;
-	uint64_t	size;	/* octets sent by IPC_DATA since IPC_OPEN; another number is a bad frame */
-};
-void	ipc_put_commit(struct wire_out *w, const struct ipc_commit *m);
-int	ipc_get_commit(struct wire_in *w, struct ipc_commit *m);
 
 enum commit_verdict {
 	COMMIT_STORED,			/* on stable storage, once and whole */
@@ -492,6 +475,7 @@ struct ipc_outcome_answer {
 void	ipc_put_outcome_answer(struct wire_out *w, const struct ipc_outcome_answer *m);
 int	ipc_get_outcome_answer(struct wire_in *w, struct ipc_outcome_answer *m);
 
+#include "message_data.h"
 #include "message_etrn.h"
 #include "message_keys.h"
 

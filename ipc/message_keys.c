@@ -62,7 +62,7 @@ ipc_put_hash_answer(struct wire_out *w, const struct ipc_hash_answer *m)
 {
 	fields_put_kind(w, IPC_HASH_ANSWER);
 	wire_put_u32(w, m->job);
-	fields_put_bool(w, m->matches);
+	wire_put_u8(w, m->verdict);
 	fields_put_text(w, m->hash);
 }
 
@@ -70,7 +70,7 @@ int
 ipc_get_hash_answer(struct wire_in *w, struct ipc_hash_answer *m)
 {
 	m->job = wire_get_u32(w);
-	m->matches = fields_get_bool(w);
+	m->verdict = (enum hash_verdict)wire_get_enum(w, HASH_UNKNOWN);
 	wire_get_text(w, m->hash, sizeof(m->hash));
 	return wire_in_end(w);
 }

@@ -39,10 +39,16 @@ struct ipc_hash {
 void	ipc_put_hash(struct wire_out *w, const struct ipc_hash *m);
 int	ipc_get_hash(struct wire_in *w, struct ipc_hash *m);
 
+enum hash_verdict {
+	HASH_DIFFERS,
+	HASH_MATCHES,		/* or one was made, or the child is ready */
+	HASH_NO_MEMORY,		/* it could not be computed; nothing is known of the password */
+	HASH_UNKNOWN,		/* the same: a method or form that crypt(3) does not know */
+};
 struct ipc_hash_answer {
-	uint32_t	job;
-	bool		matches;	/* or a hash was made */
-	char		hash[512];	/* that was made, else "" */
+	uint32_t		job;
+	enum hash_verdict	verdict;
+	char			hash[512];	/* that was made, else "" */
 };
 void	ipc_put_hash_answer(struct wire_out *w, const struct ipc_hash_answer *m);
 int	ipc_get_hash_answer(struct wire_in *w, struct ipc_hash_answer *m);

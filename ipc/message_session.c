@@ -208,12 +208,14 @@ ipc_put_recipient_answer(struct wire_out *w, const struct ipc_recipient_answer *
 {
 	fields_put_kind(w, IPC_RECIPIENT_ANSWER);
 	wire_put_u8(w, m->verdict);
+	wire_put_u32(w, m->t);
 }
 
 int
 ipc_get_recipient_answer(struct wire_in *w, struct ipc_recipient_answer *m)
 {
 	m->verdict = (enum recipient_verdict)wire_get_enum(w, RECIPIENT_UNAVAILABLE);
+	m->t = wire_get_u32(w);
 	return wire_in_end(w);
 }
 
@@ -228,6 +230,8 @@ ipc_put_status_answer(struct wire_out *w, const struct ipc_status_answer *m)
 	wire_put_u64(w, m->sessions_max);
 	wire_put_u64(w, m->recipients);
 	wire_put_u64(w, m->message_size);
+	wire_put_u64(w, m->messages);
+	wire_put_u64(w, m->messages_max);
 	wire_put_u64(w, m->queued_messages);
 	wire_put_u64(w, m->queued_octets);
 }
@@ -242,6 +246,8 @@ ipc_get_status_answer(struct wire_in *w, struct ipc_status_answer *m)
 	m->sessions_max = wire_get_u64(w);
 	m->recipients = wire_get_u64(w);
 	m->message_size = wire_get_u64(w);
+	m->messages = wire_get_u64(w);
+	m->messages_max = wire_get_u64(w);
 	m->queued_messages = wire_get_u64(w);
 	m->queued_octets = wire_get_u64(w);
 	return wire_in_end(w);

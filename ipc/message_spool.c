@@ -161,7 +161,7 @@ ipc_get_from_answer(struct wire_in *w, struct ipc_from_answer *m)
 {
 	m->session = wire_get_u64(w);
 	m->t = wire_get_u32(w);
-	m->verdict = (enum header_verdict)wire_get_enum(w, HEADER_LOGIN_VOID);
+	m->verdict = (enum header_verdict)wire_get_enum(w, HEADER_UNAVAILABLE);
 	return wire_in_end(w);
 }
 
@@ -292,5 +292,21 @@ int
 ipc_get_abort(struct wire_in *w, enum abort_reason *reason)
 {
 	*reason = (enum abort_reason)wire_get_enum(w, ABORT_TROUBLE);
+	return wire_in_end(w);
+}
+
+void
+ipc_put_refused(struct wire_out *w, const struct ipc_refused *m)
+{
+	fields_put_kind(w, IPC_REFUSED);
+	wire_put_u64(w, m->session);
+	wire_put_u32(w, m->t);
+}
+
+int
+ipc_get_refused(struct wire_in *w, struct ipc_refused *m)
+{
+	m->session = wire_get_u64(w);
+	m->t = wire_get_u32(w);
 	return wire_in_end(w);
 }

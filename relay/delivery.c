@@ -127,27 +127,40 @@ delivery_free(struct relay *r, struct delivery *d)
 	unshared_drop(r->unshared, d);
 }
 
-void
-delivery_finish(struct relay *r, struct delivery *d, const struct ipc_finished *m)
+static void
+tell_end(struct relay *r, uint64_t number, int result_fd, const struct ipc_finished *m)
 {
 	struct ipc_finished *f = &r->unshared->finished;
 	struct wire_out w;
 
 	if (f != m)
 		*f = *m;
-	f->number = d->number;
+	f->number = number;
 	wire_out_init(&w, r->unshared->datagram, sizeof(r->unshared->datagram));
 	ipc_put_finished(&w, f);
 	/* The socket is new and empty: there is room. If nobody listens any more, nobody needs to know. */
-	ipc_send(d->result_fd, &w, NULL, 0, false);
+	ipc_send(result_fd, &w, NULL, 0, false);
+}
+
+void
+delivery_finish(struct relay *r, struct delivery *d, const struct ipc_finished *m)
+{
+	tell_end(r, d->number, d->result_fd, m);
 	delivery_free(r, d);
+}
+
+void
+delivery_refuse(struct relay *r, uint64_t number, int result_fd)
+{
+	struct ipc_finished m = { .outcome = { .verdict = DELIVERY_RETURNED, .enhanced = "4.3.2" } };
+
+	str_fmt(m.outcome.reply, sizeof(m.outcome.reply), "the delivery was not begun");
+	tell_end(r, number, result_fd, &m);
 }
 
 void
 delivery_return(struct relay *r, struct delivery *d)
 {
-	struct ipc_finished m = { .outcome = { .verdict = DELIVERY_RETURNED, .enhanced = "4.3.2" } };
-
-	str_fmt(m.outcome.reply, sizeof(m.outcome.reply), "the delivery was not begun");
-	delivery_finish(r, d, &m);
+	delivery_refuse(r, d->number, d->result_fd);
+	delivery_free(r, d);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "err.h"
+#include "original.h"
 #include "session.h"
 #include "str.h"
 
@@ -86,6 +87,13 @@ is_plain(const char *text)
 	return true;
 }
 
+/* The server has been told SMTPUTF8. */
+static bool
+is_utf8_said(const struct session *s)
+{
+	return s->capability.smtputf8 && (s->job.deliver.sender.smtputf8 || s->job.is_utf8);
+}
+
 static int
 put_mail(struct session *s, uint64_t deadline)
 {
@@ -101,7 +109,7 @@ put_mail(struct session *s, uint64_t deadline)
 		str_fmt(envid, sizeof(envid), " ENVID=%s", d->sender.envid);
 	return stream_put_fmt(&s->stream, deadline, "MAIL FROM:<%s>%s%s%s%s%s\r\n", d->sender.address.text, size,
 	    c->eightbit && (d->sender.body == BODY_8BITMIME || d->sender.smtputf8 || s->job.is_utf8) ? " BODY=8BITMIME" : "",
-	    c->smtputf8 && (d->sender.smtputf8 || s->job.is_utf8) ? " SMTPUTF8" : "", ret, envid);
+	    is_utf8_said(s) ? " SMTPUTF8" : "", ret, envid);
 }
 
 static int
@@ -114,15 +122,15 @@ put_rcpt(struct session *s, const struct ipc_recipient *r, uint64_t deadline)
 		{ DSN_NOTIFY_NEVER, "NEVER" }, { DSN_NOTIFY_SUCCESS, "SUCCESS" }, { DSN_NOTIFY_FAILURE, "FAILURE" },
 		{ DSN_NOTIFY_DELAY, "DELAY" },
 	};
-	char notify[48] = "", orcpt[IPC_ORCPT_MAX + 8] = "";
+	char notify[48] = "", text[IPC_ORCPT_MAX], orcpt[IPC_ORCPT_MAX + 8] = "";
 	size_t used = 0;
 
 	for (size_t i = 0; s->capability.dsn && i < sizeof(words) / sizeof(words[0]); i++)
 		if ((r->notify & words[i].bit) != 0 && str_fmt(notify + used, sizeof(notify) - used, "%s%s", used == 0 ?
 		    " NOTIFY=" : ",", words[i].word) == ERR_OK)
 			used += strlen(notify + used);
-	if (s->capability.dsn && r->orcpt[0] != 0 && is_plain(r->orcpt))
-		str_fmt(orcpt, sizeof(orcpt), " ORCPT=%s", r->orcpt);
+	if (s->capability.dsn && r->orcpt[0] != 0 && original_put(text, r->orcpt, is_utf8_said(s)) == ERR_OK)
+		str_fmt(orcpt, sizeof(orcpt), " ORCPT=%s", text);
 	return stream_put_fmt(&s->stream, deadline, "RCPT TO:<%s>%s%s\r\n", r->address.text, notify, orcpt);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "ipc.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -13,6 +14,7 @@
 #include "io.h"
 #include "log.h"
 #include "mem.h"
+#include "patience.h"
 #include "relay.h"
 #include "str.h"
 
@@ -26,6 +28,8 @@ outbound_close(struct outbound *o)
 	if (o->state == OUTBOUND_CLOSING || o->state == OUTBOUND_GONE)
 		return;
 	o->state = OUTBOUND_CLOSING;
+	if (o->delivery == NULL)
+		o->since_ms = io_now_ms();
 	shutdown(o->watch.fd, SHUT_WR);
 }
 
@@ -57,6 +61,7 @@ bury(struct outbound *o)
 	loop_remove(&relay.loop, &o->watch);
 	io_close(&o->watch.fd);
 	o->state = OUTBOUND_GONE;
+	o->since_ms = io_now_ms();
 	drop_delivery(o);
 	if (o->is_counted) {
 		o->destination->nsessions--;
@@ -99,10 +104,12 @@ hear_idle(struct outbound *o, const struct ipc_delivery *m)
 	if (o->delivery != NULL && m->number == o->delivery->number) {
 		drop_delivery(o);
 		o->deliveries++;
+		o->since_ms = io_now_ms();
 	} else if (m->number != 0 || m->is_open) {
 		return ERR_DENIED;
 	}
-	if (!m->is_open || o->deliveries >= RELAY_SESSION_DELIVERIES || relay.is_stopping) {
+	if (!m->is_open || o->deliveries >= RELAY_SESSION_DELIVERIES || relay.is_stopping ||
+	    io_now_ms() >= o->began_ms + patience_life_ms) {
 		outbound_close(o);
 	} else if (o->state == OUTBOUND_BUSY) {
 		o->state = OUTBOUND_IDLE;
@@ -189,6 +196,7 @@ outbound_give(struct relay *r, struct outbound *o, struct delivery *d)
 		return err;
 	}
 	o->delivery = d;
+	o->since_ms = io_now_ms();
 	o->state = OUTBOUND_BUSY;
 	return ERR_OK;
 }
@@ -211,12 +219,36 @@ log_death(const struct outbound *o, int status)
 {
 	char number[24], pid[24];
 
+	if (o->is_killed)
+		return;
 	if (WIFSIGNALED(status))
 		log_event(LOG_LEVEL_ALARM, 0, "session-process.died", "pid", str_put_u64(pid, (uint64_t)o->pid), "host", o->host, "signal",
 		    str_put_u64(number, (uint64_t)WTERMSIG(status)), NULL);
 	else if (WEXITSTATUS(status) != 0)
 		log_event(LOG_LEVEL_ERROR, 0, "session-process.failed", "pid", str_put_u64(pid, (uint64_t)o->pid), "host", o->host,
 		    "status", str_put_u64(number, (uint64_t)WEXITSTATUS(status)), NULL);
+}
+
+uint64_t
+outbound_end_ms(const struct outbound *o)
+{
+	if (o->is_killed || o->state == OUTBOUND_STARTING || o->state == OUTBOUND_IDLE)
+		return UINT64_MAX;
+	return o->since_ms + (o->delivery != NULL ? patience_delivery_ms : patience_end_ms);
+}
+
+/* One that does not end when it should: in a hostile server's hands it would keep its place for ever. What it had breaks off. */
+static void
+put_down(struct outbound *o, uint64_t now_ms)
+{
+	char pid[24], ms[24];
+
+	if (now_ms < outbound_end_ms(o))
+		return;
+	log_event(LOG_LEVEL_ALARM, 0, "session-process.killed", "reason", o->delivery != NULL ? "its delivery takes too long" :
+	    "it does not end", "pid", str_put_u64(pid, (uint64_t)o->pid), "host", o->host, "ms", str_put_u64(ms, now_ms - o->since_ms), NULL);
+	o->is_killed = true;
+	kill(o->pid, SIGKILL);
 }
 
 void
@@ -235,6 +267,7 @@ outbound_tick(struct relay *r, uint64_t now_ms)
 		}
 		if (o->state == OUTBOUND_IDLE && now_ms >= o->idle_ms + RELAY_IDLE_MS)
 			outbound_close(o);
+		put_down(o, now_ms);
 		if (o->state != OUTBOUND_GONE || waitpid(o->pid, &status, WNOHANG) == 0) {
 			p = &o->next;
 			continue;
@@ -305,14 +338,23 @@ outbound_start(struct relay *r, struct attempt *a, int fd)
 	io_close(&fd);
 	io_close(&fds[1]);
 	o->watch = (struct loop_watch){ .fd = fds[0], .handle = handle, .owner = o };
-	if (o->pid < 0 || loop_add(&r->loop, &o->watch, EPOLLIN) != ERR_OK) {
+	if (o->pid < 0) {
 		io_close(&fds[0]);
 		unshared_drop(r->unshared, o);
 		return ERR_SYSTEM;
 	}
+	if (loop_add(&r->loop, &o->watch, EPOLLIN) != ERR_OK) {
+		/* It is there all the same, and to be waited for. */
+		io_close(&o->watch.fd);
+		o->state = OUTBOUND_GONE;
+		o->since_ms = io_now_ms();
+		o->next = r->outbounds;
+		r->outbounds = o;
+		return ERR_SYSTEM;
+	}
 	o->destination = a->destination;
 	o->attempt = a;
-	o->idle_ms = io_now_ms();
+	o->idle_ms = o->began_ms = io_now_ms();
 	a->outbound = o;
 	o->next = r->outbounds;
 	r->outbounds = o;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "patience.h"
 #include "relay.h"
 
 /* Its connection, its control socket, and what the sandbox still needs; standard descriptors lead nowhere. */
@@ -48,6 +49,8 @@ outbound_narrow(struct relay *r, int fd, int control_fd)
 void
 outbound_run(struct relay *r, const struct session_facts *facts, int fd, int control_fd)
 {
+	/* It outlives a relay that ends before it, which would have killed it before; its own table has no call to change that. */
+	alarm((unsigned)((2 * patience_life_ms + patience_delivery_ms) / 1000));
 	if (outbound_narrow(r, fd, control_fd) != ERR_OK)
 		_exit(EX_OSERR);
 	session_run(facts, fd, control_fd);

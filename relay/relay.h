@@ -95,7 +95,10 @@ struct outbound {
 	enum outbound_state	 state;
 	pid_t			 pid;
 	bool			 is_counted;	/* among the sessions of its destination */
+	bool			 is_killed;
 	unsigned		 deliveries;
+	uint64_t		 began_ms;
+	uint64_t		 since_ms;	/* that it has its delivery, or was told to end, or that its socket has ended */
 	uint64_t		 idle_ms;	/* since when it is idle, or starting */
 	char			 host[256];
 };
@@ -111,6 +114,8 @@ struct relay {
 	struct loop_watch	 control;	/* the master */
 	struct loop_watch	 spool;		/* fd -1: no link */
 	struct delivery		*assembling;	/* its recipients are still coming */
+	bool			 is_skipping;	/* and those of one that was given back, whose number this is: */
+	uint64_t		 skipped;
 	struct destination	*destinations;
 	struct attempt		*attempts;
 	struct outbound		*outbounds;
@@ -133,6 +138,8 @@ int	delivery_forward(struct relay *r, struct delivery *d, int fd);
 /* Tells the spool the end of a delivery that no session process has, and frees it. */
 void	delivery_finish(struct relay *r, struct delivery *d, const struct ipc_finished *m);
 void	delivery_return(struct relay *r, struct delivery *d);
+/* The same for one that could not be begun; the descriptor stays the caller's. */
+void	delivery_refuse(struct relay *r, uint64_t number, int result_fd);
 void	delivery_free(struct relay *r, struct delivery *d);
 
 /* destination.c */
@@ -183,6 +190,8 @@ bool	outbound_evict(struct relay *r);
 /* Tells it to end. */
 void	outbound_close(struct outbound *o);
 void	outbound_tick(struct relay *r, uint64_t now_ms);
+/* When it is killed unless it has ended or done something by then; UINT64_MAX: not as it is. */
+uint64_t outbound_end_ms(const struct outbound *o);
 /* Tells a new spool what is under way. */
 void	outbound_tell_underway(struct relay *r);
 /* The relay that a watch's owner belongs to: there is one. */

@@ -12,6 +12,7 @@
 #include "str.h"
 
 #define TICK_MS 1000
+#define REAP_MS 20	/* a session process is about to end */
 #define LINGER_MS 300	/* for what the spool sends before it hears of the end */
 
 static void
@@ -24,6 +25,7 @@ close_link(struct relay *r)
 	if (r->assembling != NULL)
 		delivery_free(r, r->assembling);
 	r->assembling = NULL;
+	r->is_skipping = false;
 }
 
 static void
@@ -61,19 +63,44 @@ dispatch(struct relay *r, struct delivery *d)
 		destination_take(r, d, i, c->routes[i].kind == ROUTE_MX ? m->domain : "");
 }
 
+/* There is no room for this delivery: what is still to come of it is not looked at. The spool gives it again a little later. */
+static void
+skip(struct relay *r, uint64_t number)
+{
+	r->is_skipping = true;
+	r->skipped = number;
+}
+
 static int
 take_deliver(struct relay *r, struct ipc_message *m, size_t n)
 {
+	const struct ipc_deliver *d = &r->unshared->deliver;
 	int err;
 
 	if (r->assembling != NULL)
 		return ERR_DENIED;
 	if ((err = ipc_get_deliver(&m->body, &r->unshared->deliver)) != ERR_OK)
 		return err;
-	if ((r->assembling = delivery_begin(r, n, m->fds[0], m->fds[1])) == NULL)
-		return ERR_NOMEM;
+	r->is_skipping = false;
+	if ((r->assembling = delivery_begin(r, n, m->fds[0], m->fds[1])) == NULL) {
+		delivery_refuse(r, d->number, m->fds[1]);
+		skip(r, d->number);
+		return ERR_OK;
+	}
 	m->fds[0] = m->fds[1] = -1;
 	return ERR_OK;
+}
+
+/* For its descriptors this process had no room: they are gone, and the spool sees its socket end. */
+static bool
+lacks_descriptors(struct relay *r, struct ipc_message *m, int err)
+{
+	if (err != ERR_TOOBIG || m->kind != IPC_DELIVER || r->assembling != NULL ||
+	    ipc_get_deliver(&m->body, &r->unshared->deliver) != ERR_OK)
+		return false;
+	log_error("descriptors.short", "id", r->unshared->deliver.id, NULL);
+	skip(r, r->unshared->deliver.number);
+	return true;
 }
 
 static int
@@ -83,14 +110,18 @@ take_recipient(struct relay *r, struct ipc_message *m, size_t n)
 	struct delivery *d = r->assembling;
 	int err;
 
-	if (d == NULL)
-		return ERR_DENIED;
 	if ((err = ipc_get_deliver_recipient(&m->body, got)) != ERR_OK)
 		return err;
-	if (got->number != d->number)
+	if (d == NULL && r->is_skipping && got->number == r->skipped)
+		return ERR_OK;
+	if (d == NULL || got->number != d->number)
 		return ERR_DENIED;
-	if ((err = delivery_add(r, d, n)) != ERR_OK)
-		return err;
+	if (delivery_add(r, d, n) != ERR_OK) {
+		skip(r, d->number);
+		r->assembling = NULL;
+		delivery_return(r, d);
+		return ERR_OK;
+	}
 	d->indexes[d->come++] = got->index;
 	if (d->come == d->n) {
 		r->assembling = NULL;
@@ -119,7 +150,7 @@ hear_spool(void *owner, uint32_t events)
 		if (err == ERR_OK)
 			err = m.kind == IPC_DELIVER ? take_deliver(r, &m, n) : take_recipient(r, &m, n);
 		ipc_message_close(&m);
-		if (err == ERR_OK)
+		if (err == ERR_OK || lacks_descriptors(r, &m, err))
 			continue;
 		/* A spool that died gets another link from the master when it is back; nonsense ends this relay, and another is started. */
 		if (err != ERR_CLOSED) {
@@ -237,11 +268,14 @@ wait_time(const struct relay *r)
 	for (const struct attempt *a = r->attempts; a != NULL; a = a->next)
 		if (a->watch.fd >= 0)
 			sooner(&wait, a->deadline_ms, now);
-	for (const struct outbound *o = r->outbounds; o != NULL; o = o->next)
+	for (const struct outbound *o = r->outbounds; o != NULL; o = o->next) {
 		if (o->state == OUTBOUND_IDLE)
 			sooner(&wait, o->idle_ms + RELAY_IDLE_MS, now);
 		else if (o->state == OUTBOUND_GONE)
-			sooner(&wait, now + 20, now);
+			sooner(&wait, now + (now < o->since_ms + TICK_MS ? REAP_MS : TICK_MS), now);
+		if (outbound_end_ms(o) != UINT64_MAX)
+			sooner(&wait, outbound_end_ms(o), now);
+	}
 	for (const struct destination *t = r->destinations; t != NULL; t = t->next)
 		if (t->first != NULL)
 			sooner(&wait, t->open_ms > now ? t->open_ms : now + TICK_MS, now);

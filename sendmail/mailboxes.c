@@ -173,6 +173,20 @@ take_angle(struct scan *s)
 	return ERR_OK;
 }
 
+char *
+mailboxes_show(char *to, size_t size, const char *text)
+{
+	size_t n = 0;
+
+	for (; *text != 0 && n + 1 < size; text++) {
+		bool is_c1 = n != 0 && (uint8_t)to[n - 1] == 0xc2 && (uint8_t)*text >= 0x80 && (uint8_t)*text < 0xa0;
+
+		to[n++] = (char)(is_control((uint8_t)*text) || is_c1 ? '?' : *text);
+	}
+	to[n] = 0;
+	return to;
+}
+
 int
 mailboxes_next(const uint8_t *p, size_t n, size_t *at, struct mailbox *m)
 {

@@ -20,4 +20,7 @@ struct mailbox {
  */
 int	mailboxes_next(const uint8_t *p, size_t n, size_t *at, struct mailbox *m);
 
+/* Words of a command line or a message, which may be another's than the caller's, for a terminal: controls become '?'. Returns to. */
+char	*mailboxes_show(char *to, size_t size, const char *text);
+
 #endif

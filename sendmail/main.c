@@ -16,6 +16,7 @@
 #include "client.h"
 #include "err.h"
 #include "input.h"
+#include "mailboxes.h"
 #include "options.h"
 #include "str.h"
 #include "submit.h"
@@ -90,11 +91,11 @@ main(int argc, char **argv)
 {
 	const char *root = getenv("POSTERN_ROOT");
 	struct options o;
-	char why[256];
+	char why[256], shown[256];
 
 	signal(SIGPIPE, SIG_IGN);
 	if (options_read(&o, argc, argv, why, sizeof(why)) != ERR_OK) {
-		fprintf(stderr, "sendmail: %s; see postern-sendmail(8)\n", why);
+		fprintf(stderr, "sendmail: %s; see postern-sendmail(8)\n", mailboxes_show(shown, sizeof(shown), why));
 		return EX_USAGE;
 	}
 	switch (o.mode) {

@@ -198,10 +198,12 @@ rewrite_header(struct buf *out, const uint8_t *p, size_t n, const struct complet
 		has_from |= is_named(p, &f, "", "From");
 		err = i >= 0 ? rewrite_field(out, p, &f, c, takes ? r : NULL)
 			     : buf_put(out, p + f.start, f.end - f.start);
-		if (err == ERR_SYNTAX)
+		if (err == ERR_SYNTAX) {
 			snprintf(why, size, "the addresses of this field can't be read: %.*s",
 			    (int)(line_end(p, n, f.start) - f.start >= 2 ? line_end(p, n, f.start) - f.start - 2 : 0),
 			    (const char *)p + f.start);
+			mailboxes_show(why, size, why);
+		}
 	}
 	*used = at;
 	if (err == ERR_OK && !has_from && full_name[0] != 0 && sender[0] != 0)

@@ -21,7 +21,7 @@
 #include "str.h"
 
 #define HEADER_MAX (64 * 1024 * 1024)
-#define ENVID_MAX 100	/* RFC 3461, 4.4 */
+#define ENVID_MAX 100	/* octets of a parameter as it is sent, RFC 3461, 4.4 */
 
 struct submission {
 	struct client		*c;
@@ -53,6 +53,9 @@ submit_lost(int err)
 		fprintf(stderr,
 		    "sendmail: the mail service did not answer in time; the message was not sent, try again later\n");
 		return EX_TEMPFAIL;
+	case ERR_TOOBIG:
+		fprintf(stderr, "sendmail: there are more than %d recipients\n", RECIPIENTS_MAX);
+		return EX_DATAERR;
 	case ERR_NOMEM:
 		fprintf(stderr, "sendmail: out of memory\n");
 		return EX_TEMPFAIL;
@@ -92,7 +95,8 @@ refused(const struct submission *s, const char *what, const char *address)
 	fprintf(stderr, "sendmail: %s%s%s%s was refused: %u %s\n", what, address[0] != 0 ? " <" : "", address,
 	    address[0] != 0 ? ">" : "", c->code, c->text);
 	if (status == EX_NOPERM && strcmp(what, "the sender") == 0 && c->code == 553)
-		fprintf(stderr, "sendmail: the administrator can permit it: smtpadm sender add ACCOUNT %s\n", address);
+		fprintf(stderr, "sendmail: the administrator can permit it: smtpadm sender add ACCOUNT %s\n",
+		    address[0] != 0 ? address : "'<>'");
 	if (status == EX_NOPERM && strcmp(what, "the message") == 0 && c->code == 553)
 		fprintf(stderr, "sendmail: the administrator can permit it: smtpadm sender add ACCOUNT, and the "
 				"address of its From field\n");
@@ -163,7 +167,7 @@ find_sender(struct submission *s)
 static int
 take_arguments(struct submission *s)
 {
-	char address[MAILBOX_TEXT + 256];
+	char address[MAILBOX_TEXT + 256], shown[512];
 	struct mailbox m;
 	int err = ERR_OK;
 
@@ -174,7 +178,7 @@ take_arguments(struct submission *s)
 			    (err = rewrite_address(address, sizeof(address), m.text, &s->completion)) == ERR_OK)
 				err = recipients_add(&s->recipients, address);
 			if (err != ERR_OK) {
-				fprintf(stderr, "sendmail: %s is no address: %s\n", *word, err_text(err));
+				fprintf(stderr, "sendmail: %s is no address: %s\n", mailboxes_show(shown, sizeof(shown), *word), err_text(err));
 				return err;
 			}
 		}
@@ -191,7 +195,7 @@ prepare(struct submission *s)
 	find_names(s);
 	find_completion(s);
 	if (find_sender(s) != ERR_OK) {
-		fprintf(stderr, "sendmail: -f %s is no address\n", s->o->sender);
+		fprintf(stderr, "sendmail: -f %s is no address\n", mailboxes_show(why, sizeof(why), s->o->sender));
 		return EX_DATAERR;
 	}
 	if (take_arguments(s) != ERR_OK)
@@ -218,15 +222,19 @@ prepare(struct submission *s)
 	return EX_OK;
 }
 
-/* RFC 3461, 4. */
+/* RFC 3461, 4.2; what does not fit as a whole is cut off. */
 static void
-put_xtext(char to[3 * ENVID_MAX + 1], const char *text)
+put_xtext(char to[ENVID_MAX + 1], const char *text)
 {
 	size_t n = 0;
 
-	for (const char *p = text; *p != 0 && p < text + ENVID_MAX; p++)
-		n += (size_t)snprintf(
-		    to + n, 4, *p > ' ' && *p < 0x7f && *p != '+' && *p != '=' ? "%c" : "+%02X", (uint8_t)*p);
+	for (; *text != 0; text++) {
+		bool is_plain = *text > ' ' && *text < 0x7f && *text != '+' && *text != '=';
+
+		if (n + (is_plain ? 1 : 3) > ENVID_MAX)
+			break;
+		n += (size_t)snprintf(to + n, 4, is_plain ? "%c" : "+%02X", (uint8_t)*text);
+	}
 	to[n] = 0;
 }
 
@@ -234,7 +242,7 @@ static int
 ask_mail(struct submission *s)
 {
 	const struct options *o = s->o;
-	char envid[3 * ENVID_MAX + 1] = "";
+	char envid[ENVID_MAX + 1] = "";
 
 	if (o->envid != NULL)
 		put_xtext(envid, o->envid);

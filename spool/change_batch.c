@@ -1,7 +1,7 @@
 /*
  * An admin's changes inside postern-spool: the schedule, the account's usage, the log and the trace; the files are changed by
  * change.c. Run by the loop, but for change_batch_perform(). Invariant: a message that was taken out of the schedule comes back,
- * or has left it for good, before its admin is told.
+ * or has left it for good, before its admin is told; no two admins' changes of a message are under way at once.
  */
 #include "change_batch.h"
 
@@ -40,14 +40,11 @@ note(struct spooler *sp, const struct change_question *q, const struct spool_cha
 
 /* Whether a message is being stored: its client has not been answered yet. */
 static bool
-is_under_way(const struct spooler *sp, const char *file)
+is_under_way(const struct spooler *sp, const char *id)
 {
 	const struct message *m = sp->messages;
-	struct name n;
 
-	if (name_get(file, &n) != ERR_OK)
-		return false;
-	while (m != NULL && strcmp(m->id, n.id) != 0)
+	while (m != NULL && strcmp(m->id, id) != 0)
 		m = m->next;
 	return m != NULL;
 }
@@ -70,10 +67,13 @@ static void
 take_one(struct change_batch *b, struct spooler *sp, const struct change_question *q, const char *file, uid_t by)
 {
 	struct change_item *item = &b->items[b->nitems++];
+	struct name n;
 	int err;
 
 	*item = (struct change_item){ .verdict = QUEUE_BUSY };
-	if (is_under_way(sp, file))
+	if (name_get(file, &n) == ERR_OK)
+		memcpy(item->id, n.id, sizeof(item->id));
+	if (item->id[0] != 0 && (is_under_way(sp, item->id) || control_is_changing(&sp->control, item->id)))
 		return;
 	if (q->change == QUEUE_RETRY) {
 		item->verdict = retry(q, sp, file, by);
@@ -99,6 +99,15 @@ change_batch_take(struct change_batch *b, struct spooler *sp, const struct ipc_q
 	q->n = m->n;
 	for (size_t i = 0; i < m->n; i++)
 		take_one(b, sp, q, m->files[i], by);
+}
+
+bool
+change_batch_has(const struct change_batch *b, const char *id)
+{
+	for (size_t i = 0; i < b->nitems; i++)
+		if (b->items[i].is_open && strcmp(b->items[i].id, id) == 0)
+			return true;
+	return false;
 }
 
 /* Questions of one kind that follow each other are one piece of work. */
@@ -163,10 +172,14 @@ settle(const struct change_question *q, struct change_item *item, struct spooler
 	if (item->verdict == QUEUE_FAILED && c->err != ERR_SYNTAX)
 		log_error("queue.change_failed", "change", words[q->change].done, "file", c->file, "error", strerror(c->error), NULL);
 	count(sp, c, q->change);
-	/* What has left for hold/, failed/ or for good would be looked for in vain. */
-	if (c->is_moved ? is_scheduled : item->is_taken) {
+	/* What has left for hold/, failed/ or for good would be looked for in vain, also when an earlier question had brought it back. */
+	if (c->is_moved && !is_scheduled) {
+		queue_take_out(sp, c->file);
+	} else if (c->is_moved || item->is_taken) {
 		if ((err = queue_put_back(sp, c->file)) != ERR_OK)
 			log_error("queue.not_scheduled", "id", c->id, "reason", err_text(err), NULL);
+		else if (q->change == QUEUE_BOUNCE && c->err == ERR_OK)
+			queue_give_up(sp, c->file);
 	}
 	free(c->account);
 	c->account = NULL;

@@ -130,6 +130,15 @@ answer_all(struct control_client *c)
 	c->batch.n = c->batch.nitems = c->batch.nlist = 0;
 }
 
+bool
+control_is_changing(const struct control *control, const char *id)
+{
+	for (const struct control_client *c = control->clients; c != NULL; c = c->next)
+		if (c->is_working && change_batch_has(&c->batch, id))
+			return true;
+	return false;
+}
+
 void
 control_perform(struct control_client *c)
 {

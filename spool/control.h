@@ -36,6 +36,9 @@ void	control_tick(struct spooler *sp);
 /* No more questions; whether no change is under way. */
 bool	control_stop(struct spooler *sp);
 
+/* Whether a client's change of a message is under way: another's would meet it half done. */
+bool	control_is_changing(const struct control *c, const char *id);
+
 /* In a commit thread: does what a client's job is. Then, in the loop: the answers. */
 void	control_perform(struct control_client *c);
 void	control_finish(struct control_client *c);

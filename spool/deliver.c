@@ -149,6 +149,8 @@ conclude(struct delivery *d, const struct ipc_finished *f, bool is_broken)
 		if (f->is_dead && !is_returned && f->outcome.verdict != DELIVERY_DELIVERED)
 			deliver_settle_part(a, d->part, &f->outcome, f);
 	}
+	/* Relay may give it back before it has all of it. */
+	relay_link_forget(d->sp, d);
 	d->carriage = CARRIAGE_SETTLED;
 	if (d->is_watched)
 		loop_remove(&d->sp->loop, &d->watch);

@@ -128,6 +128,9 @@ etrn_judge(struct spooler *sp, uint64_t session, enum header_verdict verdict)
 	case HEADER_LOGIN_VOID:
 		answer(s, ETRN_LOGIN_VOID, 0);
 		return;
+	case HEADER_UNAVAILABLE:
+		answer(s, ETRN_UNABLE, 0);
+		return;
 	}
 }
 

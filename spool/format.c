@@ -198,7 +198,7 @@ has_field(const struct cursor *c, const char *name)
 static int
 get_start(struct cursor *c, struct spool_envelope *e)
 {
-	char *id = NULL, *session = NULL, *transaction = NULL, *arrival = NULL, hex[21];
+	char *id = NULL, *session = NULL, *transaction = NULL, *arrival = NULL, again[21];
 	uint64_t us, t;
 	int err = ERR_CORRUPT;
 
@@ -214,9 +214,10 @@ get_start(struct cursor *c, struct spool_envelope *e)
 	if (name_get_id(id, strlen(id), &us) != ERR_OK || str_copy(e->id, sizeof(e->id), id, strlen(id)) != ERR_OK)
 		goto out;
 	e->session = strtoull(session, NULL, 16);
-	if (strcmp(str_put_hex64(hex, e->session), session) != 0)
+	if (strcmp(str_put_hex64(again, e->session), session) != 0)
 		goto out;
-	if (str_parse_u64(transaction, strlen(transaction), UINT32_MAX, &t) != ERR_OK)
+	/* Again only the one form that is written: no leading zeros. */
+	if (str_parse_u64(transaction, strlen(transaction), UINT32_MAX, &t) != ERR_OK || strcmp(str_put_u64(again, t), transaction) != 0)
 		goto out;
 	e->transaction = (uint32_t)t;
 	err = format_get_time(arrival, &e->arrival_us);

@@ -16,6 +16,29 @@
 #include "spooler.h"
 #include "state.h"
 
+#define FORGET_AT_ONCE 256
+
+/* By the journal: the names, instead of their folders. */
+static int
+forget(struct leaving *l, struct journal *journal)
+{
+	const char *names[FORGET_AT_ONCE];
+	size_t n = 0;
+	int err = ERR_OK;
+
+	for (const struct active *a = l->batch; a != NULL && err == ERR_OK; a = a->next_leaving) {
+		if (a->error == 0)
+			names[n++] = a->file;
+		if (n != 0 && (n == FORGET_AT_ONCE || a->next_leaving == NULL)) {
+			err = journal_forget(journal, names, n);
+			n = 0;
+		}
+	}
+	if (err != ERR_OK)
+		l->error = errno;
+	return err;
+}
+
 static int
 sync_folder(struct leaving *l, struct folder_sync *f, bool is_touched)
 {
@@ -42,7 +65,9 @@ perform(void *owner)
 		has_new |= !a->is_in_cur || a->is_moved;
 		has_cur |= a->is_in_cur;
 	}
-	if ((l->err = sync_folder(l, &sp->new_sync, has_new)) == ERR_OK)
+	if (sp->dirs.journal != NULL)
+		l->err = forget(l, sp->dirs.journal);
+	else if ((l->err = sync_folder(l, &sp->new_sync, has_new)) == ERR_OK)
 		l->err = sync_folder(l, &sp->cur_sync, has_cur);
 	for (struct active *a = l->batch; a != NULL && l->err == ERR_OK; a = a->next_leaving)
 		if (a->error == 0)

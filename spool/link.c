@@ -256,6 +256,18 @@ link_tell_usage(struct spooler *sp)
 	}
 }
 
+void
+link_tell_refused(struct spooler *sp, uint64_t session, uint32_t t)
+{
+	struct ipc_refused m = { .session = session, .t = t };
+	uint8_t data[32];
+	struct wire_out w;
+
+	wire_out_init(&w, data, sizeof(data));
+	ipc_put_refused(&w, &m);
+	send_now(sp, &w);
+}
+
 static struct message *
 oldest(struct spooler *sp)
 {

@@ -23,6 +23,9 @@ int	link_ask_etrn(struct spooler *sp, uint64_t session, const char *domain);
 /* Tells what waits by account, as far as it has changed. */
 void	link_tell_usage(struct spooler *sp);
 
+/* Tells that no message came of a transaction; it may be lost, which leaves it counted. */
+void	link_tell_refused(struct spooler *sp, uint64_t session, uint32_t t);
+
 /* Tells whether there is room for mail. */
 void	link_tell_storage(struct spooler *sp);
 

@@ -11,6 +11,7 @@
 
 #include "err.h"
 #include "io.h"
+#include "journal.h"
 #include "spool.h"
 
 #define POLL_MS 20
@@ -39,4 +40,15 @@ lock_take(const struct spool_dirs *d, unsigned wait_ms, int *fd)
 		usleep(POLL_MS * 1000);
 	}
 	return ERR_OK;
+}
+
+int
+lock_take_over(const struct spool_dirs *d, unsigned wait_ms, int *fd)
+{
+	struct journal_recovered recovered;
+	int err;
+
+	if ((err = lock_take(d, wait_ms, fd)) == ERR_OK && (err = journal_recover(d, &recovered)) != ERR_OK)
+		io_close(fd);
+	return err;
 }

@@ -9,4 +9,10 @@ struct spool_dirs;
  */
 int	lock_take(const struct spool_dirs *d, unsigned wait_ms, int *fd);
 
+/*
+ * The same, and what a crash has left in the journal is in its files before any of them is changed. For whoever changes a stopped spool.
+ * What lock_take() and journal_recover() answer.
+ */
+int	lock_take_over(const struct spool_dirs *d, unsigned wait_ms, int *fd);
+
 #endif

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@
 #include "str.h"
 
 #define LOCK_WAIT_MS 10000	/* for an older postern-spool that finishes its commits */
+#define JOURNAL_STOP_MS 5000	/* for its last checkpoint; else the next start reads it */
 
 static struct spooler spooler;
 
@@ -96,6 +98,7 @@ take_over(struct spooler *sp, const char *path)
 {
 	const struct service *s = &sp->service;
 	char messages[21], removed[21], set_aside[21];
+	struct journal_recovered j;
 	struct recovered r;
 	int lock_fd, err;
 
@@ -105,13 +108,55 @@ take_over(struct spooler *sp, const char *path)
 		service_fail(s, EX_OSFILE, "%s/lock can't be locked: %s", path, err_text(err));
 	if (queue_init(sp) != ERR_OK)
 		service_fail(s, EX_OSERR, "out of memory");
+	if ((err = journal_recover(&sp->dirs, &j)) != ERR_OK)
+		service_fail(s, err == ERR_FULL ? EX_TEMPFAIL : EX_IOERR, "the messages in %s/journal.* can't be brought to their files: %s%s", path,
+		    err_text(err), err == ERR_FULL ? "; make room on the disk" : err == ERR_DENIED ?
+		    "; they must be plain files of the spool's user, without a second name (chown, or put a copy in place of each)" : "");
 	if ((err = recover_spool(sp, &r)) != ERR_OK)
 		service_fail(s, EX_IOERR, "the spool %s can't be recovered: %s", path, err_text(err));
 	if (trace_open(sp) != ERR_OK)
 		log_error("trace.not_opened", "folder", "trace", "error", strerror(errno), "hint",
 		    "what happens to messages is in no trace until this is mended and the daemon started again", NULL);
+	if (j.restored != 0 || j.removed != 0)
+		log_info("spool.journal_replayed", "present", str_put_u64(messages, j.present), "restored", str_put_u64(removed, j.restored),
+		    "removed", str_put_u64(set_aside, j.removed), NULL);
 	log_info("spool.recovered", "messages", str_put_u64(messages, r.messages), "removed", str_put_u64(removed, r.removed),
 	    "set_aside", str_put_u64(set_aside, r.set_aside), NULL);
+}
+
+/* Where a sync of all files may not reach what other machines or programs keep, a checkpoint would promise too much. */
+static bool
+is_on_own_disk(int fd)
+{
+	static const long foreign[] = { 0x6969 /* NFS */, 0x65735546 /* FUSE */, 0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */,
+	    0x01021997 /* 9P */, 0x00c36400 /* Ceph */ };
+	struct statfs st;
+
+	if (fstatfs(fd, &st) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
+		if ((long)st.f_type == foreign[i])
+			return false;
+	return true;
+}
+
+/* Without one every commit waits for the disk by itself. */
+static void
+start_journal(struct spooler *sp)
+{
+	const size_t size = (size_t)sp->service.conf.spool_journal;
+
+	if (size == 0)
+		return;
+	if (!is_on_own_disk(sp->dirs.root_fd)) {
+		log_info("spool.no_journal", "reason", "the spool is on no disk of this machine: each message is synced by itself", NULL);
+		return;
+	}
+	if (journal_start(&sp->journal, &sp->dirs, size, sp->digest) == ERR_OK)
+		sp->dirs.journal = &sp->journal;
+	else
+		log_error("spool.no_journal", "error", strerror(errno), "hint", "mail is stored, but more slowly: mend it and start the daemon again",
+		    NULL);
 }
 
 /* What reads files of the system, and would later find none. */
@@ -167,6 +212,7 @@ main(int argc, char **argv)
 	io_close(&box.empty_fd);
 	io_close(&box.ruleset_fd);
 	take_over(sp, path);
+	start_journal(sp);
 	if (loop_open(&sp->loop) != ERR_OK || folder_sync_init(&sp->new_sync, sp->dirs.fds[SPOOL_NEW]) != ERR_OK ||
 	    folder_sync_init(&sp->cur_sync, sp->dirs.fds[SPOOL_CUR]) != ERR_OK ||
 	    folder_sync_init(&sp->state_sync, sp->dirs.state_fd) != ERR_OK ||
@@ -177,6 +223,8 @@ main(int argc, char **argv)
 	serve_check_room(sp);
 	service_ready(s, parts, NULL, 0);
 	serve_run(sp);
+	if (sp->dirs.journal != NULL)
+		journal_stop(&sp->journal, JOURNAL_STOP_MS);
 	/* Without the C library's farewells: a thread may still hang in the disk. */
 	_exit(EXIT_SUCCESS);
 }

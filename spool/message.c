@@ -89,6 +89,17 @@ count_stored(struct message *m)
 	link_tell_usage(m->sp);
 }
 
+/*
+ * No message comes of it, which auth need not count for the limits of an hour: said before its worker hears of it. One whose file could
+ * not be removed may yet be delivered.
+ */
+static void
+tell_refused(const struct message *m)
+{
+	if (m->has_envelope && !m->transaction.stuck)
+		link_tell_refused(m->sp, m->session_id, m->t);
+}
+
 /* The verdict is final: tells whoever asks, now or later. */
 static void
 conclude(struct message *m, enum commit_verdict verdict)
@@ -97,12 +108,13 @@ conclude(struct message *m, enum commit_verdict verdict)
 	bool stored = verdict == COMMIT_STORED;
 
 	log_verdict(m, verdict);
-	if (stored)
+	if (stored) {
 		trace_note_accepted(m);
-	else
-		trace_note_refused(m, reasons[verdict]);
-	if (stored)
 		count_stored(m);
+	} else {
+		trace_note_refused(m, reasons[verdict]);
+		tell_refused(m);
+	}
 	tally_add((enum metric)(METRIC_MESSAGES_STORED + (verdict <= COMMIT_ERROR ? verdict : COMMIT_ERROR)), 1);
 	if (stored)
 		tally_add_commit(m->assembly.taken, io_now_ms() - m->committed_ms);
@@ -262,6 +274,7 @@ message_leave(struct message *m, enum abort_reason reason)
 	if (!m->is_committed) {
 		m->is_abandoned = true;
 		m->why = reason;
+		tell_refused(m);
 		advance(m);
 	}
 }
@@ -307,6 +320,8 @@ message_judge(struct message *m, enum header_verdict verdict)
 	m->transaction.is_from_judged = verdict == HEADER_ALLOWED && m->assembly.is_from_known;
 	if (verdict == HEADER_LOGIN_VOID)
 		assembly_fail(&m->assembly, COMMIT_LOGIN_VOID);
+	else if (verdict == HEADER_UNAVAILABLE)
+		assembly_fail(&m->assembly, COMMIT_ERROR);
 	else if (verdict != HEADER_ALLOWED && m->assembly.check_header)
 		assembly_fail(&m->assembly, COMMIT_SENDER_NOT_ALLOWED);
 	advance(m);

@@ -32,6 +32,8 @@ struct pool {
 	pthread_cond_t	 has_work, is_running;
 	size_t		 running;	/* threads that have begun */
 	struct job	*first, *last;	/* to be done */
+	struct job	*commits, *last_commit;	/* to be done many at once */
+	bool		 is_committing;	/* a thread does so */
 	struct job	*done;		/* newest first */
 	int		 event_fd;	/* readable when done is not empty */
 };

@@ -1,7 +1,7 @@
 /*
  * The queue: the messages that delivery has to do with, and giving them out. Run by postern-spool's loop. Invariant: a message of
  * new/ or cur/ is in the row of those that are to be routed, or has parts, or is being worked on, unless an admin has
- * taken it out; with no route at all nothing is read and nothing written.
+ * taken it out; with no route at all nothing is read and nothing written but what an admin has given up.
  */
 #include "queue.h"
 
@@ -109,6 +109,13 @@ static void
 row_join(struct queue *q, struct queue_entry *e)
 {
 	e->is_unrouted = true;
+	if (e->is_given_up && q->oldest != NULL) {
+		e->older = NULL;
+		e->younger = q->oldest;
+		q->oldest->older = e;
+		q->oldest = e;
+		return;
+	}
 	e->older = q->youngest;
 	e->younger = NULL;
 	if (q->youngest != NULL)
@@ -202,6 +209,8 @@ compare(const void *left, const void *right)
 {
 	const struct queue_entry *const *a = left, *const *b = right;
 
+	if ((*a)->is_given_up != (*b)->is_given_up)
+		return (*a)->is_given_up ? -1 : 1;
 	return memcmp(id_of(*a), id_of(*b), NAME_ID_LEN);
 }
 
@@ -218,8 +227,13 @@ queue_sort(struct spooler *sp)
 		list[n++] = e;
 	qsort(list, n, sizeof(list[0]), compare);
 	q->oldest = q->youngest = NULL;
+	/* From the end on, those that were given up: each of them comes first. */
+	for (size_t i = n; i-- > 0;)
+		if (list[i]->is_given_up)
+			row_join(q, list[i]);
 	for (size_t i = 0; i < n; i++)
-		row_join(q, list[i]);
+		if (!list[i]->is_given_up)
+			row_join(q, list[i]);
 	free(list);
 	return ERR_OK;
 }
@@ -267,6 +281,18 @@ queue_retry(struct spooler *sp, const char *file)
 }
 
 void
+queue_give_up(struct spooler *sp, const char *file)
+{
+	struct queue_entry *e = find_file(&sp->queue, file);
+
+	if (e == NULL || !e->is_unrouted)
+		return;
+	row_leave(&sp->queue, e);
+	e->is_given_up = true;
+	row_join(&sp->queue, e);
+}
+
+void
 queue_pause(struct spooler *sp, bool paused)
 {
 	sp->queue.is_paused = paused;
@@ -310,17 +336,19 @@ queue_run(struct spooler *sp, uint64_t now_ms, int wait_ms)
 	/* As many again may lie ready at relay, so that no session waits for this program. */
 	size_t most = 2 * (size_t)c->delivery_sessions;
 
-	if (sp->draining || c->nroutes == 0)
+	if (sp->draining)
 		return wait_ms;
 	schedule_wake(&q->schedule, now_ms);
 	while (!q->is_paused && q->schedule.recording < RECORDING_MAX && (p = schedule_take_record(&q->schedule, now_ms)) != NULL)
 		give_out(sp, p, now_ms);
-	while (!q->is_paused && relay_link_is_ready(sp) && q->schedule.in_flight < most &&
+	while (!q->is_paused && c->nroutes != 0 && relay_link_is_ready(sp) && q->schedule.in_flight < most &&
 	    (p = schedule_take(&q->schedule, now_ms)) != NULL)
 		give_out(sp, p, now_ms);
 	while (q->oldest != NULL && q->reading < READING_MAX && now_ms >= q->rest_until_ms) {
 		struct queue_entry *e = q->oldest;
 
+		if (c->nroutes == 0 && !e->is_given_up)
+			break;
 		row_leave(q, e);
 		if (active_open(sp, e) != ERR_OK) {
 			queue_unroute(sp, e, now_ms + 1000);

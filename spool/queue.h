@@ -28,6 +28,7 @@ struct queue_entry {
 	bool			 is_in_cur;	/* where it was seen last */
 	bool			 is_moved;	/* renamed to cur/, and new/ has not been synced since */
 	bool			 is_hurried;	/* smtpadm queue retry, before it was read */
+	bool			 is_given_up;	/* smtpadm queue bounce: it needs no route */
 	char			 file[];
 };
 
@@ -75,11 +76,14 @@ void	queue_unroute(struct spooler *sp, struct queue_entry *e, uint64_t rest_unti
  *
  * queue_retry: everything of it that waits is due now, and the back-off of its destinations is cleared. ERR_NOTFOUND.
  *
+ * queue_give_up: after queue_put_back(), of one whose recipients are all settled: it comes first, and also where there is no route.
+ *
  * queue_pause: nothing is given out any more; what is under way is finished.
  */
 int	queue_take_out(struct spooler *sp, const char *file);
 int	queue_put_back(struct spooler *sp, const char *file);
 int	queue_retry(struct spooler *sp, const char *file);
+void	queue_give_up(struct spooler *sp, const char *file);
 void	queue_pause(struct spooler *sp, bool paused);
 
 /* The configuration has changed: what waits is routed anew if the routes have. */

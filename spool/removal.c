@@ -12,7 +12,10 @@
 
 #include "err.h"
 #include "io.h"
+#include "journal.h"
 #include "transaction.h"
+
+#define FORGET_AT_ONCE 256
 
 /* In the order in which a message moves through them. */
 static const enum spool_folder searched[] = { SPOOL_NEW, SPOOL_CUR, SPOOL_HOLD, SPOOL_FAILED };
@@ -74,24 +77,60 @@ remove_one(const struct spool_dirs *d, struct spool_removal *r)
 	}
 }
 
-void
-spool_remove(const struct spool_dirs *d, struct spool_removal *list, size_t n)
+/* One whose removal a crash may undo. */
+static void
+fail(struct spool_removal *r, int err, int error)
+{
+	r->err = err;
+	r->error = error;
+}
+
+static void
+forget(struct journal *j, struct spool_removal *list, size_t n)
+{
+	const char *names[FORGET_AT_ONCE];
+	size_t used = 0;
+	int err = ERR_OK, error = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].removed)
+			names[used++] = list[i].file;
+		if (used == 0 || (used < FORGET_AT_ONCE && i + 1 < n))
+			continue;
+		if (err == ERR_OK && (err = journal_forget(j, names, used)) != ERR_OK)
+			error = errno;
+		used = 0;
+	}
+	/* Rather too many than one that comes back unannounced. */
+	for (size_t i = 0; i < n && err != ERR_OK; i++)
+		if (list[i].removed)
+			fail(&list[i], err, error);
+}
+
+static void
+sync_folders(const struct spool_dirs *d, struct spool_removal *list, size_t n)
 {
 	bool touched[SPOOL_NFOLDERS] = { false };
 
-	for (size_t i = 0; i < n; i++) {
-		remove_one(d, &list[i]);
+	for (size_t i = 0; i < n; i++)
 		if (list[i].removed)
 			touched[list[i].folder] = true;
-	}
 	for (enum spool_folder f = 0; f < SPOOL_NFOLDERS; f++) {
 		int err = touched[f] ? transaction_sync_folder(d->fds[f]) : ERR_OK, error = errno;
 
-		for (size_t i = 0; i < n && err != ERR_OK; i++) {
-			if (!list[i].removed || list[i].folder != f)
-				continue;
-			list[i].err = err;
-			list[i].error = error;
-		}
+		for (size_t i = 0; i < n && err != ERR_OK; i++)
+			if (list[i].removed && list[i].folder == f)
+				fail(&list[i], err, error);
 	}
+}
+
+void
+spool_remove(const struct spool_dirs *d, struct spool_removal *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		remove_one(d, &list[i]);
+	if (d->journal != NULL)
+		forget(d->journal, list, n);
+	else
+		sync_folders(d, list, n);
 }

@@ -46,6 +46,22 @@ serve_check_room(struct spooler *sp)
 	link_tell_storage(sp);
 }
 
+/* Told once when checkpoints begin to fail, and once when they work again. */
+static void
+check_journal(struct spooler *sp)
+{
+	int error = sp->dirs.journal != NULL ? journal_error(sp->dirs.journal) : 0;
+
+	if (error == sp->journal_error)
+		return;
+	sp->journal_error = error;
+	if (error != 0)
+		log_error("spool.checkpoint_failed", "error", strerror(error), "hint",
+		    "the disk refuses what is written: mail is synced message by message meanwhile, and the journal keeps what it has", NULL);
+	else
+		log_info("spool.checkpoint_ok", NULL);
+}
+
 static void
 reload(struct spooler *sp, int fd)
 {
@@ -56,7 +72,7 @@ reload(struct spooler *sp, int fd)
 		log_error("reload.failed", "reason", error.text, NULL);
 		return;
 	}
-	/* The spool's place and the number of threads stay as they are until the service starts again. */
+	/* The spool's place, the journal and the number of threads stay as they are until the service starts again. */
 	old = sp->service.conf;
 	sp->service.conf = new;
 	queue_reload(sp, &old);
@@ -173,6 +189,7 @@ tick(struct spooler *sp, uint64_t now)
 	struct message *next;
 
 	serve_check_room(sp);
+	check_journal(sp);
 	tally_tell(sp->control_watch.fd, now, 0);
 	outcome_expire(&sp->outcomes, now);
 	control_tick(sp);

@@ -18,11 +18,14 @@
 
 enum spool_folder { SPOOL_TMP, SPOOL_NEW, SPOOL_CUR, SPOOL_HOLD, SPOOL_FAILED, SPOOL_NFOLDERS };
 
+struct journal;
+
 /* A spool's open folders. */
 struct spool_dirs {
 	int	root_fd;
 	int	fds[SPOOL_NFOLDERS];
 	int	state_fd;		/* of state/ (state.h); -1: a spool of before delivery, in which no reader has made it */
+	struct journal *journal;	/* of a running postern-spool; NULL: every change is synced by itself */
 };
 
 /* "tmp", "new", ... */

@@ -9,6 +9,7 @@
 #include "folder_sync.h"
 #include "id.h"
 #include "ipc.h"
+#include "journal.h"
 #include "keys_link.h"
 #include "leave.h"
 #include "loop.h"
@@ -38,6 +39,8 @@ struct spooler {
 	bool			 storage_unsent;	/* an IPC_STORAGE waits for it */
 	bool			 is_low;		/* too little space is left */
 	struct folder_sync	 new_sync, cur_sync, state_sync;
+	struct journal		 journal;	/* dirs.journal points here when there is one */
+	int			 journal_error;	/* of its checkpoints, as it was logged */
 	struct pool		 pool;
 	struct id_source	 ids;
 	struct outcomes		 outcomes;

@@ -162,14 +162,25 @@ trace_wait_ms(const struct spooler *sp, uint64_t now_ms, int wait_ms)
 	return t->flush_ms > now_ms ? (int)(t->flush_ms - now_ms) : 0;
 }
 
+/*
+ * A file goes when it is too old and as many younger ones are there as are kept: after a jump of the clock all that there is seems
+ * old, and would be gone before anybody could put it back.
+ */
 static void
 remove_old(const struct trace *t, uint64_t today)
 {
+	uint64_t younger = 0;
 	char name[TRACE_NAME];
+	struct stat st;
 
-	for (uint64_t back = t->days_kept + 1; back <= t->days_kept + DAYS_BACK && back < today; back++)
-		if (unlinkat(t->folder_fd, trace_put_name(name, today - back), 0) != 0 && errno != ENOENT)
+	for (uint64_t back = 1; back <= t->days_kept + DAYS_BACK && back < today; back++) {
+		if (fstatat(t->folder_fd, trace_put_name(name, today - back), &st, AT_SYMLINK_NOFOLLOW) != 0)
+			continue;
+		if (back <= t->days_kept || younger < t->days_kept)
+			younger++;
+		else if (unlinkat(t->folder_fd, name, 0) != 0 && errno != ENOENT)
 			log_error("trace.not_removed", "file", name, "error", strerror(errno), NULL);
+	}
 }
 
 void

@@ -1,5 +1,5 @@
 /*
- * The only order of write, fsync and rename there is; no other file of the spool syncs or moves anything. Run by postern-spool's
+ * The only order of write, sync and rename there is; but for the journal no other file of the spool syncs or moves anything. Run by postern-spool's
  * commit threads, and by its recovery, as the spool's user, through open folders. Invariant: ERR_OK of transaction_commit() is a promise kept, and any other answer leaves nothing behind.
  */
 #include "transaction.h"
@@ -15,6 +15,7 @@
 #include "folder_sync.h"
 #include "format.h"
 #include "io.h"
+#include "journal.h"
 #include "str.h"
 
 int
@@ -75,7 +76,6 @@ append(struct transaction *t, struct buf *b)
 	if (io_write_all(t->fd, b->data, b->len) != ERR_OK)
 		return failed(t, "write");
 	t->size += b->len;
-	buf_reset(b);
 	return ERR_OK;
 }
 
@@ -84,12 +84,13 @@ transaction_write(struct transaction *t, struct buf *b)
 {
 	int err;
 
-	if ((err = create(t)) != ERR_OK || (err = update_digest(t, b)) != ERR_OK)
+	if ((err = create(t)) != ERR_OK || (err = update_digest(t, b)) != ERR_OK || (err = append(t, b)) != ERR_OK)
 		return err;
-	return append(t, b);
+	buf_reset(b);
+	return ERR_OK;
 }
 
-/* Writes what is left, with the first line, which is known now. */
+/* Writes what is left, with the first line, which is known now; b has all of a message that is whole in it. */
 static int
 finish(struct transaction *t, struct buf *b)
 {
@@ -111,7 +112,7 @@ finish(struct transaction *t, struct buf *b)
 		return err;
 	if (!is_small && io_pwrite_all(t->fd, first, FORMAT_FIRST_LINE, 0) != ERR_OK)
 		return failed(t, "write");
-	return fsync(t->fd) == 0 ? ERR_OK : failed(t, "fsync");
+	return ERR_OK;
 }
 
 int
@@ -230,28 +231,94 @@ retract(struct transaction *t)
 	bool is_empty = ftruncate(t->fd, 0) == 0 && fsync(t->fd) == 0;
 	bool is_gone = unlinkat(t->dirs->fds[SPOOL_NEW], t->name, 0) == 0 && fsync(t->dirs->fds[SPOOL_NEW]) == 0;
 
-	t->stuck = !is_gone && !is_empty;
+	t->stuck |= !is_gone && !is_empty;
+}
+
+bool
+transaction_fits_journal(const struct transaction *t, const struct buf *b)
+{
+	return !t->is_left_out && t->size == 0 && journal_takes(t->dirs->journal, b->len);
+}
+
+/* It is refused, and a crash must not bring it back. */
+static void
+give_up(struct transaction *t)
+{
+	const char *name = t->name;
+
+	transaction_discard(t);
+	if (t->is_in_journal && journal_forget(t->dirs->journal, &name, 1) != ERR_OK)
+		t->stuck = true;
+}
+
+static int
+enter_new(struct transaction *t)
+{
+	return transaction_move(t->dirs->fds[SPOOL_TMP], t->name, t->dirs->fds[SPOOL_NEW], t->name) == ERR_OK ? ERR_OK : failed(t, "rename");
 }
 
 int
 transaction_commit(struct transaction *t, struct buf *b)
 {
+	struct transaction_commit one = { .t = t, .b = b };
 	int err;
 
-	if ((err = finish(t, b)) == ERR_OK &&
-	    transaction_move(t->dirs->fds[SPOOL_TMP], t->name, t->dirs->fds[SPOOL_NEW], t->name) != ERR_OK)
-		err = failed(t, "rename");
-	if (err != ERR_OK) {
-		transaction_discard(t);
-		return err;
+	if (transaction_fits_journal(t, b)) {
+		transaction_commit_many(&one, 1);
+		if (one.err != ERR_BUSY)
+			return one.err;
 	}
-	if (folder_sync_wait(t->sync) != ERR_OK) {
-		failed(t, "fsync of new");
+	err = t->is_left_out ? ERR_OK : finish(t, b);
+	buf_reset(b);
+	if (err == ERR_OK && fsync(t->fd) != 0)
+		err = failed(t, "fsync");
+	if (err == ERR_OK && (err = enter_new(t)) == ERR_OK && folder_sync_wait(t->sync) != ERR_OK) {
+		err = failed(t, "fsync of new");
 		retract(t);
-		err = ERR_SYSTEM;
 	}
+	if (err != ERR_OK)
+		give_up(t);
 	io_close(&t->fd);
 	return err;
+}
+
+void
+transaction_commit_many(struct transaction_commit *list, size_t n)
+{
+	struct journal *journal = list[0].t->dirs->journal;
+	struct journal_record records[JOURNAL_ROUND];
+	size_t used = 0;
+	unsigned pinned;
+	int err = ERR_OK;
+
+	for (size_t i = 0; i < n; i++) {
+		struct transaction *t = list[i].t;
+
+		if ((list[i].err = finish(t, list[i].b)) == ERR_OK)
+			records[used++] = (struct journal_record){ .kind = JOURNAL_STORED, .name = t->name, .name_len = strlen(t->name),
+			    .data = list[i].b->data, .n = list[i].b->len };
+	}
+	if (used != 0)
+		err = journal_store(journal, records, used, &pinned);
+	for (size_t i = 0; i < n; i++) {
+		struct transaction *t = list[i].t;
+
+		buf_reset(list[i].b);
+		if (list[i].err != ERR_OK)
+			continue;
+		t->is_in_journal = err == ERR_OK || err == ERR_SYSTEM;
+		t->is_left_out = err != ERR_OK;
+		list[i].err = err == ERR_OK ? enter_new(t) : ERR_BUSY;
+	}
+	/* Before giving up, which may wait for a checkpoint. */
+	if (used != 0 && err == ERR_OK)
+		journal_settle(journal, pinned);
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].err != ERR_OK && list[i].err != ERR_BUSY)
+			give_up(list[i].t);
+		else if (list[i].err == ERR_OK)
+			io_close(&list[i].t->fd);
+	}
 }
 
 void

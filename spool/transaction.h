@@ -17,6 +17,8 @@ struct transaction {
 	int			 fd;		/* in tmp/, -1 while there is none */
 	EVP_MD_CTX		*digest;	/* of what was written behind the first line */
 	uint64_t		 size;		/* octets written */
+	bool			 is_left_out;	/* transaction_commit_many() left it to transaction_commit() */
+	bool			 is_in_journal;	/* or may be: it has to be forgotten there when it is refused */
 	bool			 is_from_judged;	/* for the first line; to be set before the commit */
 	int			 error;		/* errno of what failed */
 	const char		*failed;	/* which call failed, for the log */
@@ -38,6 +40,19 @@ int	transaction_write(struct transaction *t, struct buf *b);
  * new/, once and whole, whatever happens to the machine; else it is nowhere. ERR_FULL, ERR_SYSTEM.
  */
 int	transaction_commit(struct transaction *t, struct buf *b);
+
+/* Whether transaction_commit_many() can take it: b holds all of it, and the journal takes that. */
+bool	transaction_fits_journal(const struct transaction *t, const struct buf *b);
+
+/* One of many that are committed together. */
+struct transaction_commit {
+	struct transaction	*t;
+	struct buf		*b;
+	int			 err;	/* set: as transaction_commit() answers, or ERR_BUSY: that is to be called for it */
+};
+
+/* The same for many that fit, by one round of the journal: n and the octets in its bounds. */
+void	transaction_commit_many(struct transaction_commit *list, size_t n);
 
 /* One state file of many that are replaced together. */
 struct transaction_state {

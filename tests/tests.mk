@@ -53,9 +53,9 @@ soak:
 
 ROUNDS = 200
 powercut:
-	@sh etc/deps.sh check
+	@sh etc/deps.sh $(if $(FS),powercut,check)
 	@$(MAKE) --no-print-directory -s -j2 B='$(OWN_B)' all '$(OWN_B)/tests/faults/disklog'
-	@POSTERN_BUILD='$(OWN_B)' SECONDS='$(or $(SECONDS),10)' ROUNDS='$(ROUNDS)' SEED='$(SEED)' python3 tests/faults/test_powercut.py
+	@POSTERN_BUILD='$(OWN_B)' SECONDS='$(or $(SECONDS),10)' ROUNDS='$(ROUNDS)' SEED='$(SEED)' FS='$(FS)' python3 tests/faults/test_powercut.py
 
 check-clients:
 	@sh etc/deps.sh clients
@@ -128,7 +128,7 @@ $(B)/tests/faults/attack: $(ATTACK_O:%=$(B)/%)
 
 # postern-relay with session processes that a hostile server has taken over.
 $(B)/tests/faults/attack_outbound.o: INC_tests/faults = -Icommon -Iipc -Isandbox -Irelay
-ATTACK_RELAY_O = $(filter-out relay/session.o,$(RELAY_O)) tests/faults/attack_outbound.o $(RESOLVER_O) $(SANDBOX_O) $(SERVICE_O) $(IPC_O) \
+ATTACK_RELAY_O = $(filter-out relay/session.o relay/patience.o,$(RELAY_O)) tests/faults/attack_outbound.o $(RESOLVER_O) $(SANDBOX_O) $(SERVICE_O) $(IPC_O) \
 	$(COMMON_O)
 $(B)/tests/faults/attack-relay: $(ATTACK_RELAY_O:%=$(B)/%)
 	$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -lunbound -linih -lseccomp

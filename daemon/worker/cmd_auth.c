@@ -17,14 +17,18 @@
 #define DECODED_MAX (LINE_AUTH_MAX / 4 * 3)
 
 static uint8_t first[DECODED_MAX], second[DECODED_MAX];
+static size_t written;	/* no octet of the two behind this one was written since the last wipe */
 
 /* Decodes a response and wipes it; "=" is an empty one where `initial` (RFC 4954, section 4). */
 static enum reply_id
 decode(uint8_t *p, size_t n, bool initial, uint8_t *to, size_t *len)
 {
 	enum reply_id reply = REPLY_OK;
+	size_t most = n < DECODED_MAX ? n : DECODED_MAX;
 
 	*len = 0;
+	if (written < most)
+		written = most;
 	if (n == 1 && p[0] == '*')
 		reply = REPLY_AUTH_CANCELLED;
 	else if (!(initial && n == 1 && p[0] == '=') && (n > LINE_AUTH_MAX || base64_decode(to, len, p, n) != ERR_OK))
@@ -168,8 +172,9 @@ cmd_auth(struct session *s, struct argument a)
 			return REPLY_ENCRYPTION_REQUIRED;
 		}
 		reply = mechanisms[i].run(s, initial, left);
-		mem_wipe(first, sizeof(first));
-		mem_wipe(second, sizeof(second));
+		mem_wipe(first, written);
+		mem_wipe(second, written);
+		written = 0;
 		return reply;
 	}
 	mem_wipe(a.p, a.n);

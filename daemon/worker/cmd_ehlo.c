@@ -19,13 +19,12 @@ is_name(struct argument a)
 }
 
 static enum reply_id
-greet(struct session *s, struct argument a, bool extended)
+greet(struct session *s, struct argument a)
 {
 	if (!is_name(a))
 		return REPLY_BAD_ARGUMENT;
 	session_reset(s);
 	s->phase = PHASE_READY;
-	s->extended = extended;
 	session_put_detail(s, "%s", s->conf->hostname);
 	return REPLY_HELLO;
 }
@@ -33,13 +32,13 @@ greet(struct session *s, struct argument a, bool extended)
 enum reply_id
 cmd_helo(struct session *s, struct argument a)
 {
-	return greet(s, a, false);
+	return greet(s, a);
 }
 
 enum reply_id
 cmd_ehlo(struct session *s, struct argument a)
 {
-	enum reply_id reply = greet(s, a, true);
+	enum reply_id reply = greet(s, a);
 
 	if (reply != REPLY_HELLO)
 		return reply;

@@ -49,11 +49,14 @@ status(struct session *s)
 		return REPLY_SHUTDOWN;
 	}
 	if (!a.ok)
-		return REPLY_LOGIN_VOID;
+		return a.login_void ? REPLY_LOGIN_VOID : REPLY_LOCAL_ERROR;
 	session_put_detail(s, "System status, or system help reply\nAccount: %s\nSessions: %llu of %llu", a.name,
 	    (unsigned long long)a.sessions, (unsigned long long)a.sessions_max);
 	session_put_detail(s, "\nRecipients of a message: at most %llu\nSize of a message: at most %llu octets",
 	    (unsigned long long)a.recipients, (unsigned long long)a.message_size);
+	if (a.messages_max != 0)
+		session_put_detail(s, "\nMessages of the last hour: %llu of %llu", (unsigned long long)a.messages,
+		    (unsigned long long)a.messages_max);
 	session_put_detail(s, "\nWaiting in the queue: %llu message%s, %llu octet%s", (unsigned long long)a.queued_messages,
 	    a.queued_messages == 1 ? "" : "s", (unsigned long long)a.queued_octets, a.queued_octets == 1 ? "" : "s");
 	return REPLY_STATUS;

@@ -21,6 +21,7 @@ cmd_rcpt(struct session *s, struct argument a)
 		return cmd_auth_lost(s);
 	switch (answer.verdict) {
 	case RECIPIENT_OK:
+		s->t = answer.t;
 		s->phase = PHASE_RCPT;
 		return REPLY_RECIPIENT_OK;
 	case RECIPIENT_TOO_MANY:

@@ -20,6 +20,5 @@ cmd_starttls(struct session *s, struct argument a)
 	conn_discard(s->conn);
 	session_start_tls(s);
 	s->phase = PHASE_START;
-	s->extended = false;
 	return REPLY_NONE;
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@
 #include "mem.h"
 #include "tls.h"
 
+#define REST_MS 1000	/* a client that says nothing for so long may do so for much longer */
 #define LINGER_MS 1000
 #define LINGER_OCTETS (1024 * 1024)
 
@@ -26,7 +28,7 @@ conn_init(struct conn *c, int fd, int master_fd)
 	c->fd = fd;
 	c->master_fd = master_fd;
 	c->tls = NULL;
-	c->stopping = false;
+	c->stopping = c->resting = false;
 	c->stop_ms = 0;
 	c->in_start = c->in_len = c->out_len = 0;
 }
@@ -83,16 +85,21 @@ wait_for(struct conn *c, short events, uint64_t deadline_ms, bool idle)
 			{ .fd = c->fd, .events = events },
 			{ .fd = c->stopping ? -1 : c->master_fd, .events = POLLIN },
 		};
-		uint64_t now = io_now_ms(), until = bounded(c, deadline_ms);
+		uint64_t now = io_now_ms(), until = bounded(c, deadline_ms), most = c->resting ? INT_MAX : REST_MS;
 		int n;
 
 		if (c->stopping && idle)
 			return ERR_BUSY;
 		if (now >= until)
 			return ERR_TIMEOUT;
-		n = poll(fds, 2, until - now > INT_MAX ? INT_MAX : (int)(until - now));
+		n = poll(fds, 2, (int)(until - now > most ? most : until - now));
 		if (n < 0 && errno != EINTR)
 			return ERR_SYSTEM;
+		if (n == 0 && !c->resting) {
+			/* What a handshake or a message needed goes back to the system; sessions in a hurry never pay for it. */
+			malloc_trim(0);
+			c->resting = true;
+		}
 		if (n > 0 && fds[1].revents != 0) {
 			c->stopping = true;
 			c->stop_ms = io_now_ms();
@@ -169,6 +176,7 @@ conn_fill(struct conn *c, uint64_t deadline_ms, bool idle)
 		n = receive(c, c->in + end, sizeof(c->in) - end);
 		if (n > 0) {
 			c->in_len += (size_t)n;
+			c->resting = false;
 			return ERR_OK;
 		}
 		if (n != ERR_BUSY)

@@ -23,6 +23,7 @@ struct conn {
 	struct tls	*tls;		/* NULL in the clear */
 	bool		 stopping;	/* the master has ended or wants us to */
 	uint64_t	 stop_ms;	/* when it was noticed */
+	bool		 resting;	/* memory was given back since the client last said something */
 	size_t		 in_start, in_len;	/* octets in in[] that are not read yet */
 	size_t		 out_len;
 	uint8_t		 in[CONN_IN_MAX];

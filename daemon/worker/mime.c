@@ -11,6 +11,7 @@
 enum line_state {
 	LINE_START,
 	LINE_HEAD,		/* being kept until it can be judged */
+	LINE_PADDING,		/* kept: a delimiter, if no more than white space follows, which is counted */
 	LINE_REST,		/* judged; the rest passes */
 };
 
@@ -23,7 +24,10 @@ enum long_name {
 void
 mime_init(struct mime *m, uint64_t attachment_limit)
 {
-	*m = (struct mime){ .limit = attachment_limit, .in_header = true };
+	/* The arrays at its end, nine pages of them, are read only as far as lengths say. */
+	memset(m, 0, offsetof(struct mime, field_value));
+	m->limit = attachment_limit;
+	m->in_header = true;
 	mime_part_init(&m->part, false);
 }
 
@@ -223,9 +227,9 @@ is_blank(uint8_t c)
 	return c == ' ' || c == '\t';
 }
 
-/* Whether the line that is kept is a delimiter (RFC 2046, 5.1.1); then it is taken. */
+/* If the line that is kept is a delimiter (RFC 2046, 5.1.1) it is taken; or, as long as it has not ended, kept on. */
 static bool
-judge_delimiter(struct mime *m)
+judge_delimiter(struct mime *m, bool ended)
 {
 	const uint8_t *p = m->line + 2;
 	uint32_t hash, short_hash = 0;
@@ -245,10 +249,13 @@ judge_delimiter(struct mime *m)
 		bool closes = may_close && is_boundary(&m->levels[i], p, n - 2, short_hash);
 
 		m->steps++;
-		if (is_boundary(&m->levels[i], p, n, hash) || closes) {
+		if (!closes && !is_boundary(&m->levels[i], p, n, hash))
+			continue;
+		if (ended)
 			take_delimiter(m, i, closes);
-			return true;
-		}
+		else
+			m->line_state = LINE_PADDING;
+		return true;
 	}
 	return false;
 }
@@ -323,21 +330,23 @@ judge_header_line(struct mime *m)
 	return true;
 }
 
-/* The line that is kept ended, or is as long as any that matters. */
+/* The line that is kept ended, or is as long as any that matters but for white space. */
 static void
-judge_line(struct mime *m, bool ended)
+judge_line(struct mime *m, bool ended, bool may_delimit)
 {
 	bool is_taken;
 
 	m->steps += m->line_len;
-	is_taken = ended && judge_delimiter(m);
+	m->line_state = ended ? LINE_START : LINE_REST;
+	is_taken = may_delimit && judge_delimiter(m, ended);
 	if (!is_taken && m->in_header) {
 		/* A line that is no field is the body's first, and may be a delimiter of the multipart that begins. */
-		is_taken = judge_header_line(m) || (ended && judge_delimiter(m));
+		is_taken = judge_header_line(m) || (may_delimit && judge_delimiter(m, ended));
 	}
+	if (m->line_state == LINE_PADDING)
+		return;
 	if (!is_taken && m->verdict == MIME_OK)
 		take_content(m, m->line, m->line_len);
-	m->line_state = ended ? LINE_START : LINE_REST;
 	m->line_len = 0;
 }
 
@@ -355,7 +364,7 @@ take_head(struct mime *m, const uint8_t *p, size_t n)
 	m->line_len += len;
 	m->line_state = LINE_HEAD;
 	if (lf != NULL || m->line_len == MIME_LINE_MAX)
-		judge_line(m, lf != NULL);
+		judge_line(m, lf != NULL, true);
 	return len;
 }
 
@@ -418,6 +427,32 @@ take_body(struct mime *m, const uint8_t *p, size_t n)
 	return len;
 }
 
+/* White space behind what may be a delimiter: its end decides. It is not kept, blanks stand for it if it was none. */
+static size_t
+take_padding(struct mime *m, const uint8_t *p, size_t n)
+{
+	static const uint8_t blanks[64] = "                                                                ";
+	size_t len = 0;
+
+	while (len < n && (is_blank(p[len]) || p[len] == '\r'))
+		len++;
+	m->steps += len;
+	m->padding += len;
+	if (len < n && p[len] == '\n') {
+		m->padding = 0;
+		judge_line(m, true, true);
+		return len + 1;
+	}
+	if (len == n)
+		return len;
+	judge_line(m, false, false);
+	for (; m->padding != 0 && m->verdict == MIME_OK; m->padding -= n) {
+		n = m->padding < sizeof(blanks) ? m->padding : sizeof(blanks);
+		n = m->in_header ? take_header_rest(m, blanks, n) : take_body(m, blanks, n);
+	}
+	return len;
+}
+
 enum mime_verdict
 mime_feed(struct mime *m, const void *data, size_t n)
 {
@@ -428,7 +463,9 @@ mime_feed(struct mime *m, const void *data, size_t n)
 		    (m->in_header || (*p == '-' && m->depth != 0)));
 		size_t used;
 
-		if (is_head)
+		if (m->line_state == LINE_PADDING)
+			used = take_padding(m, p, n);
+		else if (is_head)
 			used = take_head(m, p, n);
 		else
 			used = m->in_header ? take_header_rest(m, p, n) : take_body(m, p, n);
@@ -441,8 +478,8 @@ mime_feed(struct mime *m, const void *data, size_t n)
 enum mime_verdict
 mime_end(struct mime *m)
 {
-	if (m->verdict == MIME_OK && m->line_state == LINE_HEAD)
-		judge_line(m, true);
+	if (m->verdict == MIME_OK && (m->line_state == LINE_HEAD || m->line_state == LINE_PADDING))
+		judge_line(m, true, true);
 	if (m->verdict == MIME_OK && m->in_header)
 		end_header(m, false);
 	if (m->verdict != MIME_OK)

@@ -10,7 +10,7 @@
 
 #define MIME_DEPTH_MAX 100		/* containers around a part: PROTOCOL, reading 17 */
 #define MIME_HEADER_MAX (256 * 1024)	/* octets of one header, its blank line not counted: reading 17 */
-#define MIME_LINE_MAX 1000		/* octets that a field's name, or a delimiter with its white space, may take */
+#define MIME_LINE_MAX 1000		/* octets that a field's name may take; of a line that are kept */
 #define MIME_FIELD_MAX 8192		/* octets of a value that are read; a part with a longer one is an attachment */
 
 /*
@@ -22,7 +22,7 @@
  * because it is encoded (which RFC 2046, 5.2.1 forbids), it is counted as one leaf. The encoding of a multipart is
  * ignored (RFC 2045, 6.4 allows none).
  *
- * A delimiter is "--", a boundary, perhaps "--", white space, and nothing else; the innermost boundary that fits is
+ * A delimiter is "--", a boundary, perhaps "--", any white space, and nothing else; the innermost boundary that fits is
  * the one meant. Parts have the numbers that IMAP gives them.
  *
  * Memory is this struct and no more (about 37 KiB); time is linear in the size of the message.
@@ -62,6 +62,8 @@ struct mime {
 	enum mime_field		field;			/* the field that passes */
 	bool			field_is_cut;
 	size_t			field_len, line_len, depth;
+	uint64_t		padding;		/* octets of white space behind the line that is kept */
+	/* mime_init() leaves what follows as it is. */
 	uint8_t			field_value[MIME_FIELD_MAX];
 	uint8_t			line[MIME_LINE_MAX];	/* the beginning of a line that must be judged */
 	struct mime_level	levels[MIME_DEPTH_MAX];

@@ -217,7 +217,7 @@ reason_of(const struct session *s, const struct passage *p)
 {
 	if ((p->body.faults & BODY_FAULT_OCTETS) != 0)
 		return ABORT_OCTETS;
-	if (p->body.size > s->conf->limits_message_size)
+	if (p->body.size > s->message_size)
 		return ABORT_TOO_BIG;
 	if (p->failed)
 		return ABORT_TROUBLE;

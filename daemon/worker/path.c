@@ -129,9 +129,9 @@ is_value(struct text t)
 	return t.n != 0;
 }
 
-/* RFC 3461, section 4: printable ASCII but '+' and '=', or "+" and two upper-case hexadecimal digits. */
+/* RFC 3461, section 4: printable ASCII but '+' and '=', or "+" and two upper-case hexadecimal digits; perhaps UTF-8 beside it. */
 static bool
-is_xtext(struct text t)
+is_xtext(struct text t, bool utf8)
 {
 	static const char hex[] = "0123456789ABCDEF";
 
@@ -140,11 +140,11 @@ is_xtext(struct text t)
 			if (t.n - i < 3 || memchr(hex, t.p[i + 1], 16) == NULL || memchr(hex, t.p[i + 2], 16) == NULL)
 				return false;
 			i += 2;
-		} else if (t.p[i] < '!' || t.p[i] > '~' || t.p[i] == '=') {
+		} else if (t.p[i] < '!' || t.p[i] == 0x7f || (t.p[i] > '~' && !utf8) || t.p[i] == '=') {
 			return false;
 		}
 	}
-	return t.n != 0;
+	return t.n != 0 && (!utf8 || str_is_utf8(t.p, t.n));
 }
 
 /* Takes the next "keyword[=value]" off the parameters; value.p is NULL without '='. */
@@ -215,7 +215,7 @@ set_envid(void *message, struct text value)
 {
 	struct ipc_sender *m = message;
 
-	if (!is_xtext(value) || str_copy(m->envid, sizeof(m->envid), value.p, value.n) != ERR_OK)
+	if (!is_xtext(value, false) || str_copy(m->envid, sizeof(m->envid), value.p, value.n) != ERR_OK)
 		return PATH_SYNTAX;
 	return PATH_OK;
 }
@@ -225,7 +225,7 @@ static enum path_error
 set_auth(void *message, struct text value)
 {
 	(void)message;
-	return is_word(value, "<>") || is_xtext(value) ? PATH_OK : PATH_SYNTAX;
+	return is_word(value, "<>") || is_xtext(value, false) ? PATH_OK : PATH_SYNTAX;
 }
 
 static enum path_error
@@ -256,6 +256,7 @@ set_notify(void *message, struct text value)
 	return (m->notify & DSN_NOTIFY_NEVER) != 0 && m->notify != DSN_NOTIFY_NEVER ? PATH_SYNTAX : PATH_OK;
 }
 
+/* An address of the type utf-8 may stand there as it is (RFC 6533, section 3). */
 static enum path_error
 set_orcpt(void *message, struct text value)
 {
@@ -264,7 +265,7 @@ set_orcpt(void *message, struct text value)
 	size_t type = semicolon != NULL ? (size_t)(semicolon - value.p) : 0;
 
 	if (!is_keyword((struct text){ value.p, type }) ||
-	    !is_xtext((struct text){ semicolon + 1, value.n - type - 1 }) ||
+	    !is_xtext((struct text){ semicolon + 1, value.n - type - 1 }, is_word((struct text){ value.p, type }, "utf-8")) ||
 	    str_copy(m->orcpt, sizeof(m->orcpt), value.p, value.n) != ERR_OK)
 		return PATH_SYNTAX;
 	return PATH_OK;
@@ -350,5 +351,11 @@ path_parse_rcpt(const uint8_t *p, size_t n, const char *hostname, bool smtputf8,
 	}
 	if (addr_parse(&m->address, path.p, path.n, smtputf8) != ERR_OK)
 		return PATH_INVALID;
-	return parse_parameters(parameters, rcpt_parameters, sizeof(rcpt_parameters) / sizeof(rcpt_parameters[0]), m);
+	if ((error = parse_parameters(parameters, rcpt_parameters, sizeof(rcpt_parameters) / sizeof(rcpt_parameters[0]),
+	    m)) != PATH_OK)
+		return error;
+	for (const char *c = m->orcpt; *c != 0 && !smtputf8; c++)
+		if ((uint8_t)*c > '~')
+			return PATH_SYNTAX;
+	return PATH_OK;
 }

@@ -29,7 +29,6 @@ struct session {
 	struct conn		*conn;
 	int			 auth_fd, keys_fd, spool_fd;	/* -1 when not there */
 	enum phase		 phase;
-	bool			 extended;	/* EHLO, not HELO */
 	bool			 login;
 	bool			 device;	/* an old device's login: bare LF may pass */
 	char			 local_sender[IPC_PATTERN_MAX];	/* on the local socket, after login: for EHLO; or "" */

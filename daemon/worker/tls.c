@@ -148,15 +148,3 @@ tls_close(struct tls *tls)
 	ERR_clear_error();
 	free_session(tls);
 }
-
-const char *
-tls_version(const struct tls *tls)
-{
-	return SSL_get_version(tls->ssl);
-}
-
-const char *
-tls_cipher(const struct tls *tls)
-{
-	return SSL_get_cipher_name(tls->ssl);
-}

@@ -57,8 +57,4 @@ bool	tls_is_pending(const struct tls *tls);
 /* Sends close_notify, best effort. */
 void	tls_close(struct tls *tls);
 
-/* "TLSv1.3", "TLS_AES_256_GCM_SHA384". */
-const char *tls_version(const struct tls *tls);
-const char *tls_cipher(const struct tls *tls);
-
 #endif

@@ -91,7 +91,7 @@ open_chain(const struct tls_file *file, BIO **bio, char *why, size_t size)
 
 	/* Links are followed: certificates are public, and certbot's are links. */
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) < 0) {
-		err = io_error();
+		err = errno == EACCES ? ERR_DENIED : io_error();
 		if (err == ERR_NOTFOUND)
 			snprintf(why, size, "certificate %s: no such file; run smtpadm setup, or name it with %s", path,
 			    file->setting);

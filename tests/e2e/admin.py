@@ -18,6 +18,7 @@ class Admin(unittest.TestCase):
 
     def setUp(self):
         self.base = tempfile.mkdtemp(prefix='postern-admin-')
+        self.addCleanup(shutil.rmtree, self.base, ignore_errors=True)
         os.chmod(self.base, 0o755)
         if self.user is not None:
             os.chown(self.base, self.user, self.user)
@@ -26,9 +27,6 @@ class Admin(unittest.TestCase):
             except (AssertionError, OSError):
                 self.skipTest('the programs are out of reach for user %d' % self.user)
         self.root = os.path.join(self.base, 'instance')
-
-    def tearDown(self):
-        shutil.rmtree(self.base, ignore_errors=True)
 
     def popen(self, *args, **more):
         who = {} if self.user is None else {'user': self.user, 'group': self.user, 'extra_groups': []}

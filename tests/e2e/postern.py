@@ -382,7 +382,8 @@ class Instance:
         return [SpoolFile(path) for path in self.names(*folders)]
 
     def empty_spool(self):
-        """Forgets what is stored, between the cases of a dialogue."""
+        """Forgets what is stored, between the cases of a dialogue. Behind the spool's back: what its journal still has comes back
+        after a kill."""
         for path in self.names():
             os.unlink(path)
 

@@ -3,6 +3,7 @@ import array
 import collections
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -130,7 +131,7 @@ class Relay:
     """postern-relay with a configuration of routes; `routes` is text that follows the common part."""
 
     def __init__(self, routes, delivery='connect_timeout = 3s\ntimeout = 4s\n', more='', secrets=None, user=None, start=True,
-                 binary='postern-relay'):
+                 binary='postern-relay', descriptors=None):
         self.root = tempfile.mkdtemp(prefix='postern-relay-')
         os.chmod(self.root, 0o755)
         for name in ('run', 'run/empty', 'routes'):
@@ -146,13 +147,17 @@ class Relay:
         self.number = 0
         self.pid = None
         self.link = self.control = None
-        self.user, self.binary = user, binary
+        self.user, self.binary, self.descriptors = user, binary, descriptors	# the last: how many it may have
         if user is not None:
             for folder, _, files in os.walk(self.root):
                 for name in [folder] + [os.path.join(folder, f) for f in files]:
                     os.chown(name, user, user)
         if start:
-            self.start()
+            try:
+                self.start()
+            except Exception:
+                shutil.rmtree(self.root, ignore_errors=True)
+                raise
 
     def start(self):
         self.control, theirs = pair()
@@ -170,6 +175,8 @@ class Relay:
                 os.dup2(null, 0)
                 os.dup2(null, 1)
                 os.closerange(5, 256)
+                if self.descriptors is not None:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))
                 if self.user is not None:
                     os.setgroups([])
                     os.setgid(self.user)

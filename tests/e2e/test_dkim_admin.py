@@ -57,9 +57,15 @@ class Commands(Admin):
         self.assertFalse(os.path.exists(os.path.join(self.root, 'dkim')))
         self.on('dkim', 'add', 'example.org')
         before = self.rows('dkim', 'list')
-        for args in (('add', 'example.org'), ('retire', 'example.org', before[0]['selector']), ('remove', 'example.org', before[0]['selector']),
+        for args in (('add', 'example.org'), ('retire', 'example.org', before[0]['selector']),
                      ('activate', 'example.org', before[0]['selector'])):
             self.assertTrue(self.rows('-n', 'dkim', *args)[0]['dry_run'])
+        # An active key would be refused, and so it is here.
+        self.assertIn('retire', self.error(65, '-n', 'dkim', 'remove', 'example.org', before[0]['selector'])['message'])
+        self.on('dkim', 'retire', 'example.org', before[0]['selector'])
+        before = self.rows('dkim', 'list')
+        retired, = [row['selector'] for row in before if row['state'] == 'retired']
+        self.assertTrue(self.rows('-n', 'dkim', 'remove', 'example.org', retired)[0]['dry_run'])
         self.assertEqual(self.rows('dkim', 'list'), before)
 
     def test_activate(self):
@@ -86,7 +92,7 @@ class Commands(Admin):
         out = self.on('domain', 'add', 'Example.ORG')
         self.assertIn('example.org. IN TXT "v=spf1 a:%s ~all"' % HOST, out)
         self.assertIn('_dmarc.example.org. IN TXT "v=DMARC1; p=none; rua=mailto:postmaster@example.org"', out)
-        self.assertIn('smtpadm dkim add example.org', out)
+        self.assertIn('smtpadm --root %s dkim add example.org' % self.root, out)
         self.assertEqual(self.error(73, 'domain', 'add', 'example.org')['name'], 'exists')
         self.assertEqual(self.error(65, 'domain', 'add', 'a b')['name'], 'bad_domain')
         self.on('-n', 'domain', 'add', 'example.net')

@@ -87,7 +87,7 @@ class Etrn(unittest.TestCase):
         self.assertEqual(c.command('ETRN @' + CLUB, 252)[0], '252 2.0.0 OK, pending messages for node @%s started' % CLUB)
         self.assertEqual(c.command('ETRN two.example.org', 252)[0], '252 2.0.0 OK, pending messages for node two.example.org started')
         self.assertEqual(c.command('ETRN other.example', 250)[0], '250 2.0.0 OK, queuing for node other.example started')
-        self.assertEqual(i.log().count('event=etrn'), before + 4)
+        self.assertTrue(wait_for(lambda: i.log().count('event=etrn') == before + 4, 3), i.log_tail())
         # They were tried, an hour before their time.
         self.assertTrue(wait_for(lambda: sum(1 for m in i.queue() if m.get('tries', 0) > 1) >= 3, 10), i.queue())
 

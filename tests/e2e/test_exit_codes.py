@@ -4,12 +4,14 @@ import os
 import re
 import shutil
 import sqlite3
+import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
 import postern  # noqa: E402
-from postern import HOST, IS_ROOT, REPO, main, make_certificate, wait_for  # noqa: E402
+from postern import HOST, IS_ROOT, REPO, main, make_certificate, program, wait_for  # noqa: E402
 
 
 class Codes(postern.Case):
@@ -83,6 +85,26 @@ class Codes(postern.Case):
         self.both(78, 'key.pem', ask=('tls', 'check'))
         self.change(('tls', 'certificate.pem'), 'nothing of the kind\n')
         self.both(78, 'certificate.pem')
+
+    def test_certificate_that_may_not_be_read(self):
+        """As an ordinary user, whom file modes stop."""
+        user = {'user': 65534, 'group': 65534, 'extra_groups': []} if IS_ROOT else {}
+        with tempfile.TemporaryDirectory(prefix='postern-codes-') as folder:
+            os.mkdir(os.path.join(folder, 'tls'))
+            with open(os.path.join(folder, 'postern.conf'), 'w') as f:
+                f.write('hostname = %s\n[listener submission]\naddress = 127.0.0.1:%d\n' % (HOST, postern.free_ports(1)[0]))
+            for name in ('certificate.pem', 'key.pem'):
+                shutil.copyfile(self.path('tls', name), os.path.join(folder, 'tls', name))
+                os.chmod(os.path.join(folder, 'tls', name), 0o600)
+            for path in ('', 'postern.conf', 'tls', 'tls/certificate.pem', 'tls/key.pem'):
+                if IS_ROOT:
+                    os.chown(os.path.join(folder, path), 65534, 65534)
+            for path in ('tls/certificate.pem', 'postern.conf'):
+                os.chmod(os.path.join(folder, path), 0)
+                for args in (('posternd', '--root', folder), ('smtpadm', '--root', folder, 'config', 'check')):
+                    done = subprocess.run([program(args[0]), *args[1:]], capture_output=True, text=True, timeout=20, **user)
+                    self.assertEqual((done.returncode, path in done.stderr), (77, True), (args, done.stderr))
+                os.chmod(os.path.join(folder, path), 0o600)
 
     def test_rights_of_the_registry(self):
         db = ('registry', 'registry.db')

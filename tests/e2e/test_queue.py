@@ -302,7 +302,7 @@ class Shells(Case):
     def complete(self, *words):
         script = '. /dev/stdin; COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); _smtpadm; printf "%s\\n" "${COMPREPLY[@]}"'
         done = subprocess.run(['bash', '-c', script, 'bash', 'smtpadm', *words], input=self.instance.adm('completion', 'bash'),
-                              capture_output=True, text=True)
+                              capture_output=True, text=True, env={**os.environ, 'PATH': os.path.dirname(program('smtpadm')) + ':' + os.environ['PATH']})
         self.assertEqual((done.returncode, done.stderr), (0, ''))
         return done.stdout.split()
 
@@ -315,6 +315,22 @@ class Shells(Case):
         self.assertEqual(self.complete('queue', 'show', '--so'), [])
         self.assertEqual(self.complete('--js'), ['--json'])
         self.assertEqual(self.complete('-j', 'completion', ''), ['bash', 'zsh', 'fish'])
+
+    def test_routes(self):
+        """Names of routes, as they are at that moment."""
+        for name in ('first', 'second'):
+            self.instance.adm('route', 'add', name, 'smtp://127.0.0.1:2525', '--to-domain', name + '.example')
+        root = ('--root', self.instance.root)
+        for words in (('queue', 'reroute', '--to-route', ''), ('queue', 'list', '--route', ''), ('route', 'show', ''), ('route', 'remove', ''),
+                      ('route', 'test', '')):
+            with self.subTest(words=words):
+                self.assertEqual(self.complete(*root, *words), ['first', 'second'])
+                self.assertEqual(self.complete('--root=' + self.instance.root, *words[:-1], 's'), ['second'])
+                self.assertEqual(self.complete('--root', '/nonexistent', *words), [])
+        self.assertEqual(self.complete(*root, 'route', 'add', ''), [])
+        self.assertEqual(self.complete(*root, 'setup', '--route', ''), [])
+        self.assertIn('--to', self.complete(*root, 'route', 'test', '--'))
+        self.assertIn("-l to-route -x -a '(", self.instance.adm('completion', 'fish'))
 
 
 class ClientConfig(Case):

@@ -230,14 +230,22 @@ class Walk:
         key = os.path.join(i.root, 'tls', 'key.pem')
         os.rename(key, key + '.away')
         os.kill(i.kind('postern-keys')[0].pid, signal.SIGKILL)
-        with Client(('127.0.0.1', i.port('submission'))) as c:	# accepted when the master has waited for 3 s
-            c.expect(220)
-            c.ehlo()
-            self.say(c, 'STARTTLS', 'TLS_UNAVAILABLE')
+        wait_for(self.ask_for_tls, 10)
         os.rename(key + '.away', key)
         with self.client(login=None) as c:
             i.signal(signal.SIGTERM)
             self.note('SHUTDOWN', c.reply()[1])
+
+    def ask_for_tls(self):
+        """Accepted when the master has waited for 3 s; who comes in the moment of a service's death is closed, and comes again."""
+        try:
+            with Client(('127.0.0.1', self.instance.port('submission'))) as c:
+                c.expect(220)
+                c.ehlo()
+                self.say(c, 'STARTTLS', 'TLS_UNAVAILABLE')
+        except EOFError:
+            return False
+        return True
 
     # Others
 

@@ -248,6 +248,13 @@ class Sendmail(unittest.TestCase):
         m = self.sent('-N', 'failure,delay', '-R', 'hdrs', '-V', 'id+1=x', 'bob@example.net', input='x\n')
         self.assertIn('NOTIFY=FAILURE,DELAY', m.field('Postern-Recipient')[0].upper())
         self.assertRegex(m.field('Postern-Sender')[0].upper(), r'RET=HDRS.*ENVID=ID\+2B1\+3DX')
+        # Cut where it is encoded: 100 octets are what servers take.
+        for given, kept in (('=' * 100, '+3D' * 33), ('x' * 99 + '+y', 'x' * 99), ('x' * 98 + '=y', 'x' * 98), ('x' * 97 + '=y', 'x' * 97 + '+3D'),
+                            ('x' * 200, 'x' * 100)):
+            with self.subTest(given=given):
+                self.instance.empty_spool()
+                m = self.sent('-V', given, 'bob@example.net', input='x\n')
+                self.assertTrue(m.field('Postern-Sender')[0].endswith('ENVID=' + kept), m.field('Postern-Sender')[0])
         self.assertEqual(self.call('-N', 'often', 'bob@example.net', input='x\n')[0], USAGE)
         self.assertEqual(self.call('-R', 'half', 'bob@example.net', input='x\n')[0], USAGE)
 

@@ -188,12 +188,12 @@ class Life(Delivering):
         self.assertGreaterEqual(lost[0], 4)
 
     def test_kept(self):
-        """Files that are too old go, others stay."""
+        """Files that are too old go, others stay: 36 days, and today's."""
         self.instance.stop()
         folder = os.path.join(self.instance.spool, 'trace')
         os.makedirs(folder, exist_ok=True)
         owner = os.stat(self.instance.spool)
-        days = [time.strftime('%Y-%m-%d', time.gmtime(time.time() - back * 86400)) for back in (1, 34, 38, 400)]
+        days = [time.strftime('%Y-%m-%d', time.gmtime(time.time() - back * 86400)) for back in (*range(1, 37), 38, 400)]
         for name in [*days, 'notes', '2026-13-01']:
             path = os.path.join(folder, name)
             with open(path, 'w') as f:
@@ -202,8 +202,8 @@ class Life(Delivering):
         os.chown(folder, owner.st_uid, owner.st_gid)
         self.instance.start()
         self.submit()
-        self.assertTrue(wait_for(lambda: days[3] not in os.listdir(folder), 5))
-        self.assertEqual(set(os.listdir(folder)) - {time.strftime('%Y-%m-%d', time.gmtime())}, {days[0], days[1], 'notes', '2026-13-01'})
+        self.assertTrue(wait_for(lambda: days[-1] not in os.listdir(folder), 5))
+        self.assertEqual(set(os.listdir(folder)) - {time.strftime('%Y-%m-%d', time.gmtime())}, {*days[:-2], 'notes', '2026-13-01'})
 
 
 def answer_by_recipient(session, line):
@@ -270,6 +270,45 @@ class Reports(Delivering):
                          [('rfc822; full@example.net', 'failed', '5.0.0')])
         events = self.events(ident)
         self.assertLess(events.index('bounced'), events.index('reported'))
+
+
+class Age(unittest.TestCase):
+    """Which files of the trace are removed: two days of trace.keep, one of delivery.expire, and today's."""
+
+    def setUp(self):
+        self.instance = Instance(start=False, settings={'trace.keep': '2d', 'delivery.expire': '1d'})
+        self.folder = os.path.join(self.instance.spool, 'trace')
+        os.makedirs(self.folder, 0o700, exist_ok=True)
+        if IS_ROOT:
+            owner = os.stat(self.instance.spool)
+            os.chown(self.folder, owner.st_uid, owner.st_gid)
+
+    def tearDown(self):
+        self.instance.close()
+
+    def day(self, back):
+        return time.strftime('%Y-%m-%d', time.gmtime(time.time() - 86400 * back))
+
+    def age(self, days):
+        """Of files from so many days ago those that are left, and today's is not counted."""
+        for back in days:
+            with open(os.path.join(self.folder, self.day(back)), 'w'):
+                pass
+        self.instance.start()
+        self.assertTrue(wait_for(lambda: os.path.exists(os.path.join(self.folder, self.day(0))), 5))
+        self.instance.stop()
+        return [back for back in days if os.path.exists(os.path.join(self.folder, self.day(back)))]
+
+    def test_by_age(self):
+        self.assertEqual(self.age(range(1, 20)), [1, 2, 3, 4])
+
+    def test_the_clock_has_jumped(self):
+        """As many days as ever are left, whatever their dates seem to say."""
+        self.assertEqual(self.age(range(300, 320)), [300, 301, 302, 303])
+
+    def test_it_was_stopped_for_long(self):
+        """Each new day takes the place of an old one."""
+        self.assertEqual(self.age([1, 2] + list(range(100, 110))), [1, 2, 100, 101])
 
 
 if __name__ == '__main__':

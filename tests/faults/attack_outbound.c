@@ -1,5 +1,6 @@
 /*
- * A session process that a hostile server has taken over: linked into postern-relay in place of relay/session.c. The server's greeting
+ * A session process that a hostile server has taken over: linked into postern-relay in place of relay/session.c (and, so that a test sees
+ * its end, of relay/patience.c). The server's greeting
  * says which act it is to do; what came of it is told to the server, a line `ok` or `FAIL` and why. Run by
  * tests/faults/test_attack_outbound.py. Invariant: it has what a real session process has at that moment, and no more.
  */
@@ -20,7 +21,11 @@
 
 #include "err.h"
 #include "ipc.h"
+#include "patience.h"
 #include "session.h"
+
+/* In place of relay/patience.c: what takes minutes and days there. */
+const uint64_t patience_end_ms = 1500, patience_delivery_ms = 3000, patience_life_ms = 1000;
 
 static struct {
 	const struct session_facts *facts;
@@ -146,13 +151,21 @@ static void
 send_descriptors(int fd)
 {
 	const int fds[3] = { me.fd, me.fd, me.fd };
+	unsigned sent = 0, refused = 0;
 
-	for (unsigned i = 0; i < 50; i++) {
+	while (sent < 50 && refused < 100) {
 		const struct ipc_delivery m = { .number = 1, .is_open = true };
 
 		ipc_put_delivery(begin(), IPC_IDLE, &m);
-		if (ipc_send(fd, &out, fds, 3, true) != ERR_OK)
+		if (ipc_send(fd, &out, fds, 3, true) == ERR_OK) {
+			sent++;
+			continue;
+		}
+		if (sent != 0)
 			break;
+		/* All processes of an ordinary user have few descriptors under way together: another test's may be. */
+		refused++;
+		poll(NULL, 0, 20);
 	}
 	expect_end(fd);
 }
@@ -275,6 +288,45 @@ act_spool_silent(void)
 	say("ok", "says nothing, and ends");
 }
 
+/* Acts of one that never ends, whatever its sockets say. */
+
+static void
+stay(void)
+{
+	for (;;)
+		poll(NULL, 0, -1);
+}
+
+static void
+act_stay_busy(void)
+{
+	take_delivery();
+	say("ok", "stays");
+	stay();
+}
+
+static void
+act_stay_over(void)
+{
+	struct ipc_message m;
+
+	take_delivery();
+	say("ok", "stays");
+	send_finished(me.result_fd, me.deliver.number, DELIVERY_DELIVERED);
+	receive(me.result_fd, IPC_DELIVERY_FROM_SPOOL, &m);
+	close(me.result_fd);
+	idle(me.deliver.number, false);
+	stay();
+}
+
+static void
+act_stay_unheard(void)
+{
+	idle(77, true);
+	say("ok", "stays");
+	stay();
+}
+
 static const struct {
 	const char	*name;
 	void		(*run)(void);
@@ -288,6 +340,7 @@ static const struct {
 	{ "spool-garbage", act_spool_garbage }, { "spool-descriptors", act_spool_descriptors },
 	{ "spool-foreign-result", act_spool_foreign_result }, { "spool-foreign-number", act_spool_foreign_number },
 	{ "spool-finished-twice", act_spool_finished_twice }, { "spool-silent", act_spool_silent },
+	{ "stay-busy", act_stay_busy }, { "stay-over", act_stay_over }, { "stay-unheard", act_stay_unheard },
 };
 
 /* As good a session as it takes: the message is said to be delivered. */

@@ -235,6 +235,34 @@ replay(void)
 	session_close(&s);
 }
 
+/* Takes an approval back once the spool has opened it, so that the message would not count for the limit of an hour. */
+static void
+taken_back(void)
+{
+	struct session s;
+
+	for (int i = 0; i < 2; i++) {
+		uint32_t t;
+		int verdict;
+
+		session_open(&s, ALICE);
+		check(approve(&s, ALICE, "rcpt@example.net"), "alice is refused");
+		t = s.t;
+		tell_open(&s, t);
+		usleep(20000);	/* the spool has it */
+		if (i == 0)
+			tell_empty(s.auth, IPC_RESET);
+		else
+			check(ask_sender(&s, ALICE) == SENDER_OK, "alice is refused in the middle");
+		usleep(20000);
+		tell_data(&s, LIT(text));
+		tell_commit(&s, t, sizeof(text) - 1);
+		verdict = hear_commit(&s);
+		check(verdict == COMMIT_ERROR, "what was taken back by %s gets %d", i == 0 ? "RESET" : "SENDER", verdict);
+		session_close(&s);
+	}
+}
+
 /*
  * Asks about a good From, takes a new socket, and hopes that the late answer passes for one about a bad From in the
  * same transaction.
@@ -423,6 +451,7 @@ attack_user(void)
 	act("user.malformed_values", malformed_values);
 	act("user.too_many_recipients", too_many_recipients);
 	act("user.replay", replay);
+	act("user.taken_back", taken_back);
 	act("user.late_from_answer", late_from_answer);
 	act("user.spool_flood", spool_flood);
 	act("user.never_reading", never_reading);

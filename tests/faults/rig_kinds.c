@@ -105,6 +105,9 @@ put_link_kind(enum ipc_kind kind)
 		ipc_put_from_answer(
 		    &out, &(struct ipc_from_answer){ .session = rig.next_number - 1, .t = 1, .verdict = HEADER_ALLOWED });
 		break;
+	case IPC_REFUSED:
+		ipc_put_refused(&out, &(struct ipc_refused){ .session = rig.witness.number, .t = rig.witness.t });
+		break;
 	default:
 		ipc_put_storage(&out, &(struct ipc_storage){ .ok = false });
 		break;
@@ -139,7 +142,7 @@ put_spool_kind(enum ipc_kind kind)
 		ipc_put_hash(&out, &(struct ipc_hash){ .job = 1, .hash = "$y$x", .password = text, .password_len = 3 });
 		break;
 	default:
-		ipc_put_hash_answer(&out, &(struct ipc_hash_answer){ .job = 1, .matches = true });
+		ipc_put_hash_answer(&out, &(struct ipc_hash_answer){ .job = 1, .verdict = HASH_MATCHES });
 		break;
 	}
 }
@@ -166,7 +169,7 @@ put_any(enum ipc_kind kind)
 		put_session_kind(kind);
 		break;
 	case IPC_GRANT: case IPC_ENVELOPE_SENDER: case IPC_ENVELOPE_RECIPIENT: case IPC_ENVELOPE_DROP: case IPC_FROM:
-	case IPC_FROM_ANSWER: case IPC_STORAGE:
+	case IPC_FROM_ANSWER: case IPC_STORAGE: case IPC_REFUSED:
 		put_link_kind(kind);
 		break;
 	case IPC_DATA: case IPC_COMMIT: case IPC_COMMIT_ANSWER: case IPC_OUTCOME_ANSWER: case IPC_SIGN:

@@ -105,6 +105,42 @@ class Parent(unittest.TestCase):
         result, hop, log = self.act('write-message', answer=False)
         self.assertRegex(hop.said[0], '^ok .*Bad file descriptor')
 
+    def test_never_ends(self):
+        """It has the only session that its destination may have: that is free again after a bound of relay's own."""
+        for name, verdict in (('stay-busy', None), ('stay-over', 'delivered'), ('stay-unheard', 'deferred')):
+            with self.subTest(name=name):
+                hop = Hop(name)
+                relay = Relay('[route out]\nurl = smtp://127.0.0.1:%d\ntls = none\nsessions = 1\n' % hop.port,
+                              delivery='timeout = 2s\nconnect_timeout = 2s\n')
+                try:
+                    first = relay.deliver(['bob@example.net'])
+                    self.assertTrue(wait_for(lambda: hop.said, 5))
+                    pids = relay.children()
+                    self.assertEqual(len(pids), 1)
+                    hop.act = 'behave'
+                    result = first.wait(15)
+                    self.assertEqual(result.outcome and result.outcome.verdict, verdict, result)
+                    self.assertEqual(result.ended, verdict is None)
+                    self.assertEqual(relay.run(['carol@example.net'], seconds=15).outcome.verdict, 'delivered')
+                    self.assertTrue(wait_for(lambda: not os.path.exists('/proc/%d' % pids[0]), 10), 'it is still there')
+                    self.assertRegex(relay.read_log(), r'event=session-process\.killed .*pid=%d ' % pids[0])
+                finally:
+                    hop.close()
+                    relay.close()
+
+    def test_outlives_relay(self):
+        """One that was left behind by a relay that has gone ends by the kernel's clock."""
+        hop = Hop('stay-busy')
+        relay = Relay('[route out]\nurl = smtp://127.0.0.1:%d\ntls = none\n' % hop.port)
+        try:
+            delivery = relay.deliver(['bob@example.net'])
+            self.assertTrue(wait_for(lambda: hop.said, 5))
+            relay.kill()
+            self.assertTrue(delivery.wait(20).ended)
+        finally:
+            hop.close()
+            relay.close()
+
 
 class Spool(unittest.TestCase):
     """Against the spool, in a whole instance: its message stays, others leave."""

@@ -18,7 +18,7 @@ from postern import ALICE, IS_ROOT, IS_SAN, Client, Instance, main, message, wai
 
 class Disk(postern.Case):
     """A spool on a small disk of its own."""
-    mount = 'size=6m'
+    mount = 'size=8m'	# of which the journal has 2
     settings = {}
     folder = None
 
@@ -135,6 +135,11 @@ class Full(Disk):
         self.comes_back()
 
 
+class FullWithoutJournal(Full):
+    mount = 'size=6m'
+    settings = {'spool.min_free': '0', 'spool.journal': '0'}
+
+
 class Floor(Disk):
     """With the floor: refused at MAIL, before any octet is written."""
     mount = 'size=40m'
@@ -143,7 +148,7 @@ class Floor(Disk):
     def test_refused_at_mail(self):
         self.assertEqual(len(self.instance.names()), 0)
         with open(self.folder + '/ballast', 'wb') as f:
-            f.write(b'x' * (39 * 1024 * 1024))	# a twentieth of the disk is 2 MB
+            f.write(b'x' * (37 * 1024 * 1024))	# a twentieth of the disk is 2 MB
         try:
             def refused():
                 with self.instance.client('plain', login=ALICE) as c:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""The order of durability, seen from outside by strace: the file is synced, renamed, the folder synced, and only then
-does the worker hear of it and the client read 250."""
+"""The order of durability, seen from outside by strace. By the journal: the message is written to it, it is synced, the file is renamed.
+By itself, as one that is too long for the journal: the file is synced, renamed, the folder synced. Only then does the worker hear of it
+and the client read 250."""
 import os
 import re
 import shutil
@@ -60,7 +61,7 @@ class Order(postern.Case):
             raise unittest.SkipTest('strace does not work here: ' + trial.stderr.decode().strip())
         cls.instance = postern.Instance(start=False, settings={'workers.spare': 2})
         cls.trace = os.path.join(cls.instance.base, 'trace')
-        cls.instance.wrap = ['strace', '-f', '-y', '-s', '400', '-qq', '-o', cls.trace, '-e', 'trace=' + CALLS]
+        cls.instance.wrap = ['strace', '-f', '-y', '-s', '100000', '-qq', '-o', cls.trace, '-e', 'trace=' + CALLS]
         cls.instance.start(20)
 
     def ids(self):
@@ -70,7 +71,7 @@ class Order(postern.Case):
         def send(n):
             with self.instance.client('plain', login=ALICE) as c:
                 for m in range(4):
-                    name = queue_id(c.submit(message('order-%d-%d' % (n, m), b'line\r\n' * (1, 2000)[m % 2])))
+                    name = queue_id(c.submit(message('order-%d-%d' % (n, m), b'line\r\n' * (1, 2000, 20000)[m % 3])))
                     with lock:
                         found.append(name)
                 c.quit()
@@ -88,9 +89,11 @@ class Order(postern.Case):
         wait_for(lambda: sum('queued as' in c.text for c in read_trace(self.trace)) >= len(names), 5, 0.2)
         self.instance.stop()
         calls = read_trace(self.trace)
+        ways = set()
         for name in names:
             with self.subTest(id=name):
-                self.check(calls, name, spool)
+                ways.add(self.check(calls, name, spool))
+        self.assertEqual(ways, {True, False}, 'both ways were gone')
 
     def check(self, calls, name, spool):
         moves = [c for c in calls if c.name.startswith(('rename', 'link')) and name in c.text and ' = 0' in c.text]
@@ -99,25 +102,40 @@ class Order(postern.Case):
         self.assertIn(spool + '/new>', move.text)
         old = re.search(r'"([^"]*)"', move.text).group(1)
         path = old if old.startswith('/') else spool + '/tmp/' + os.path.basename(old)
+        writes = [c for c in calls if c.path == path and c.name.startswith(('write', 'pwrite', 'ftruncate'))]
+        self.assertTrue(writes)
+        notes = [c for c in calls if c.name == 'pwrite64' and '/journal.' in c.path and name in c.text]
+        if notes:
+            synced = self.check_journal(calls, notes[0], move)
+        else:
+            synced = self.check_file(calls, path, writes, move, spool)
+        told = [c for c in calls if c.name.startswith('send') and name in c.text and 'queued as' not in c.text]
+        self.assertTrue(told, 'the worker is told')
+        self.assertLess(synced, min(c.began for c in told), 'all is on the disk before the worker is told')
+        self.assertLess(move.ended, min(c.began for c in told), 'the message is in new/ before the worker is told')
+        said = [c for c in calls if 'queued as ' + name in c.text]
+        self.assertTrue(said, 'the client is told')
+        self.assertLess(min(c.began for c in told), min(c.began for c in said))
+        self.assertLess(synced, min(c.began for c in said), 'all is on the disk before the 250')
+        self.assertNotEqual(said[0].pid, told[0].pid)
+        return bool(notes)
+
+    def check_journal(self, calls, note, move):
+        syncs = [c for c in calls if c.name == 'fdatasync' and c.path == note.path and c.began > note.ended and ' = 0' in c.text]
+        self.assertTrue(syncs, 'the journal is synced after the message was written to it')
+        self.assertLess(syncs[0].ended, move.began, 'the journal is synced before the rename')
+        return syncs[0].ended
+
+    def check_file(self, calls, path, writes, move, spool):
         syncs = [c for c in calls if c.name in ('fsync', 'fdatasync') and c.path == path and ' = 0' in c.text]
         self.assertTrue(syncs, 'the file is synced: ' + path)
         sync = syncs[-1]
         self.assertLess(sync.ended, move.began, 'the file is synced before its rename')
-        writes = [c for c in calls if c.path == path and c.name.startswith(('write', 'pwrite', 'ftruncate'))]
-        self.assertTrue(writes)
         self.assertLess(max(c.ended for c in writes), sync.began, 'nothing is written after the sync')
         folder = [c for c in calls if c.name in ('fsync', 'fdatasync') and c.path == spool + '/new' and c.began > move.ended
                   and ' = 0' in c.text]
         self.assertTrue(folder, 'the folder is synced after the rename')
-        synced = min(c.ended for c in folder)
-        told = [c for c in calls if c.name.startswith('send') and name in c.text and 'queued as' not in c.text]
-        self.assertTrue(told, 'the worker is told')
-        self.assertLess(synced, min(c.began for c in told), 'the folder is synced before the worker is told')
-        said = [c for c in calls if 'queued as ' + name in c.text]
-        self.assertTrue(said, 'the client is told')
-        self.assertLess(min(c.began for c in told), min(c.began for c in said))
-        self.assertLess(synced, min(c.began for c in said), 'the folder is synced before the 250')
-        self.assertNotEqual(said[0].pid, told[0].pid)
+        return min(c.ended for c in folder)
 
 
 if __name__ == '__main__':

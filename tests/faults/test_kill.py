@@ -122,7 +122,10 @@ class Kill(postern.Case):
             load.count(OK), load.count(REFUSED), load.count(SENT), dict(load.answers)))
 
     def setUp(self):
+        """Stopped, since what is unlinked behind the spool's back comes back from its journal after a kill."""
+        self.instance.stop()
         self.instance.empty_spool()
+        self.instance.start()
 
     def back(self, since, what):
         """A fresh session with TLS, login and message succeeds within BACK seconds of the kill."""

@@ -21,11 +21,14 @@ DELAY = 0.9	# seconds before each fsync; a commit has two, of the file and of th
 @unittest.skipIf(shutil.which('strace') is None, 'strace is not installed')
 @unittest.skipIf(IS_SAN, 'the sanitizers do not run below strace')
 class SlowDisk(unittest.TestCase):
+    """Each message is synced by itself."""
+    journal = '0'
+
     def setUp(self):
         trial = subprocess.run(['strace', '-f', '-qq', '-o', '/dev/null', '/bin/true'], stderr=subprocess.PIPE)
         if trial.returncode != 0:
             self.skipTest('strace does not work here: ' + trial.stderr.decode().strip())
-        self.instance = Instance(settings={'limits.command_timeout': '1s', 'limits.data_timeout': '1s'})
+        self.instance = Instance(settings={'limits.command_timeout': '1s', 'limits.data_timeout': '1s', 'spool.journal': self.journal})
         self.addCleanup(self.instance.close)
         self.spool = self.instance.kind('postern-spool')[0]
         self.strace = subprocess.Popen(
@@ -146,6 +149,31 @@ class SlowDisk(unittest.TestCase):
         self.assertLessEqual(len(self.instance.names()), 3)
         self.submit('plain', 'next')
         self.assertEqual(self.answers, {'next': 250})
+
+
+@unittest.skipUnless(IS_ROOT, 'only root can slow down a process that is not dumpable')
+@unittest.skipIf(shutil.which('strace') is None, 'strace is not installed')
+@unittest.skipIf(IS_SAN, 'the sanitizers do not run below strace')
+class SlowJournal(SlowDisk):
+    """By the journal: one sync for those who wait at the same time."""
+    journal = '16M'
+
+    def test_a_commit_may_take_longer_than_any_time_out(self):
+        began = time.monotonic()
+        self.assertEqual(self.finish(self.start(), 20), [250] * 4)
+        self.assertGreater(time.monotonic() - began, DELAY, 'the disk was not slow')
+
+    def test_the_spool_dies_before_the_rename(self):
+        """What was written to the journal is there after a kill: 250; the others were not: 451."""
+        answers = self.kill_spool(DELAY * 0.6)
+        self.assertLessEqual(set(answers), {250, 451}, 'it is asked what became of them')
+
+    def test_the_spool_dies_after_the_rename(self):
+        """Between the two rounds of the journal, or in the second one."""
+        threads = self.start()
+        time.sleep(DELAY * 1.6)
+        os.kill(self.spool.pid, signal.SIGKILL)
+        self.assertLessEqual(set(self.finish(threads, 20)), {250, 451})
 
 
 if __name__ == '__main__':

@@ -38,6 +38,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	mime_feed(&whole, p, n);
 	mime_end(&whole);
 	check(&whole);
+	memset(&cut, 0xa5, sizeof(cut));
 	mime_init(&cut, LIMIT);
 	for (size_t at = 0; at < n; at += piece)
 		mime_feed(&cut, p + at, n - at < piece ? n - at : piece);

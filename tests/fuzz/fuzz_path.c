@@ -7,6 +7,7 @@
 #include "err.h"
 #include "fuzz.h"
 #include "path.h"
+#include "str.h"
 
 static void
 check_address(const struct addr *a, bool may_be_null)
@@ -48,6 +49,9 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	if (path_parse_rcpt(p, n, "mail.example.org", smtputf8, &recipient) == PATH_OK) {
 		check_address(&recipient.address, false);
 		must(memchr(recipient.orcpt, 0, sizeof(recipient.orcpt)) != NULL && strpbrk(recipient.orcpt, " \r\n") == NULL);
+		must(str_is_utf8(recipient.orcpt, strlen(recipient.orcpt)));
+		for (const char *c = recipient.orcpt; *c != 0; c++)
+			must((uint8_t)*c > ' ' && *c != 0x7f && (smtputf8 || (uint8_t)*c < 0x80));
 		must(smtputf8 || !recipient.address.is_utf8);
 		must(recipient.notify <= 15 && (recipient.notify == DSN_NOTIFY_NEVER || (recipient.notify & DSN_NOTIFY_NEVER) == 0));
 	}

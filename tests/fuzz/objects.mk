@@ -25,6 +25,7 @@ FUZZ_mailboxes = sendmail/mailboxes.o common/err.o
 FUZZ_mime = $(MIME_O)
 FUZZ_netaddr = $(COMMON_O)
 FUZZ_LIBS_netaddr = -linih
+FUZZ_original = relay/original.o common/str.o common/err.o
 FUZZ_outgoing = relay/outgoing.o
 FUZZ_path = daemon/worker/path.o common/addr.o common/str.o common/err.o
 FUZZ_pattern = auth/pattern.o $(COMMON_O)

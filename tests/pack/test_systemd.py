@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The Debian package on a machine that systemd runs: a container with systemd as its first process and a network of its own. The
-package is installed there, posternd is started by the first client, takes mail, is reloaded, killed, started again, stopped.
+package is installed there, posternd is started by the first client, takes mail, is reloaded, killed, started again, stopped; and
+smtpadm setup starts it.
 
 `make check-deb` runs it as root, with systemd-nspawn; it needs the chroot of test_deb.py.
 """
@@ -226,6 +227,46 @@ class Systemd(unittest.TestCase):
                 hop.wait(5)
             self.inside('cp', '/root/without-route.conf', '/etc/postern/postern.conf')
             self.inside('systemctl', 'stop', 'postern.socket', 'postern.service')
+
+    def test_setup_starts_it(self):
+        """As the README has it: one command, and the service runs, now and at every boot, and has been tried."""
+        places = ('/etc/postern', '/var/lib/postern', '/var/spool/postern')
+        command = ('smtpadm', 'setup', '--hostname', HOST, '--account', ALICE, '--self-signed', '--domain', 'example.org')
+        self.inside('systemctl', 'stop', 'postern.socket', 'postern.service')
+        self.inside('sh', '-c', 'for f in %s; do mv $f $f.kept; done' % ' '.join(places))
+        try:
+            text = self.inside(*command)
+            self.assertIn('The service is started.', text)
+            self.assertRegex(text, r'(?m)^Password +\S{24}$')
+            self.assertEqual(self.show('postern.service', 'ActiveState', 'SubState', 'UnitFileState'), ('active', 'running', 'enabled'))
+            for name, port in (('submission', 587), ('submissions', 465)):
+                self.assertRegex(text, r' %s +\[::\]:%d +TLSv1\.3, its certificate, login, accepted a message\n +250 ' % (name, port))
+                self.assertRegex(text, r'Trace of the message to %s, which is removed again:\n' % name)
+            self.assertEqual(text.count('removed from the queue by user 0'), 2)
+            self.assertEqual(self.count(), 0)
+            self.assertRegex(text, r'(?m)^\S+-ed25519\._domainkey\.example\.org\. IN TXT "v=DKIM1; k=ed25519; p=')
+            before = self.main_pid()
+            self.assertIn('The service runs, and has taken what is new.', self.inside(*command))
+            self.assertEqual(self.main_pid(), before)
+            # Whom systemd starts at the first client, it does not start at the boot from then on.
+            self.inside('systemctl', 'disable', '--now', 'postern.service')
+            self.inside('systemctl', 'enable', '--now', 'postern.socket')
+            self.assertIn('The service is started.', self.inside(*command))
+            self.assertEqual(self.show('postern.service', 'ActiveState', 'UnitFileState'), ('active', 'disabled'))
+            self.inside('systemctl', 'disable', '--now', 'postern.socket')
+            self.inside('systemctl', 'stop', 'postern.service')
+            # A service that does not start, and its reason in the journal.
+            text = self.inside(*command, '--listen', 'plain=127.0.0.9:25', '--no-start')
+            self.assertIn('Next: systemctl enable --now postern\n', text)
+            self.inside('sh', '-c', "sed -i 's/127.0.0.9:25/192.0.2.77:25\\nnetworks = 192.0.2.0\\/24/' /etc/postern/postern.conf")
+            text = self.inside(*command, code=69)
+            self.assertIn('the service did not start; all else is done', text)
+            self.assertIn('try: journalctl -u postern', text)
+            self.assertIn('192.0.2.77', self.inside('journalctl', '-u', 'postern', '--no-pager', '-o', 'cat'))
+        finally:
+            self.enter('systemctl', 'disable', '--now', 'postern.socket', 'postern.service')
+            self.enter('systemctl', 'reset-failed', 'postern.service')
+            self.inside('sh', '-c', 'for f in %s; do rm -rf $f && mv $f.kept $f; done' % ' '.join(places))
 
     def test_units(self):
         self.assertEqual(self.inside('systemd-analyze', 'verify', '--man=no', 'postern.service', 'postern.socket').strip(), '')

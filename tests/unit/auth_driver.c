@@ -377,6 +377,28 @@ expect_end(int fd)
 	close(fd);
 }
 
+/* What auth says of a message of transaction t. */
+enum header_verdict
+judge_from(uint64_t session, uint32_t t, const char *one, const char *two)
+{
+	static struct ipc_from m;
+	struct ipc_from_answer answer;
+	struct ipc_message got;
+
+	m = (struct ipc_from){ .session = session, .t = t, .n = (uint8_t)((one != NULL) + (two != NULL)) };
+	if (one != NULL)
+		assert_int_equal(addr_parse(&m.addresses[0], one, strlen(one), true), ERR_OK);
+	if (two != NULL)
+		assert_int_equal(addr_parse(&m.addresses[1], two, strlen(two), true), ERR_OK);
+	ipc_put_from(begin(), &m);
+	send_out(driver.link, -1);
+	receive(driver.link, IPC_SPOOL_FROM_AUTH, IPC_FROM_ANSWER, &got);
+	assert_int_equal(ipc_get_from_answer(&got.body, &answer), ERR_OK);
+	assert_int_equal(answer.session, session);
+	assert_int_equal(answer.t, t);
+	return answer.verdict;
+}
+
 bool
 log_has(const char *text)
 {

@@ -61,6 +61,8 @@ enum recipient_verdict recipient(int fd, const char *address);
 void	expect_envelope_sender(uint64_t session, uint32_t number, const char *address);
 void	expect_envelope_recipient(uint64_t session, uint32_t number, const char *address);
 void	expect_drop(uint64_t session, uint32_t number);
+/* What auth tells the spool of a message of transaction t with so many addresses in From as are not NULL. */
+enum header_verdict judge_from(uint64_t session, uint32_t t, const char *one, const char *two);
 
 bool	log_has(const char *text);
 

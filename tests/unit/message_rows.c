@@ -35,11 +35,12 @@ static struct ipc_sender_answer sent_sender_answer = { .verdict = SENDER_OK, .t 
 static struct ipc_recipient sent_recipient = {
 	.notify = DSN_NOTIFY_SUCCESS | DSN_NOTIFY_DELAY, .orcpt = "rfc822;bob@example.net",
 };
-static struct ipc_recipient_answer sent_recipient_answer = { .verdict = RECIPIENT_TOO_MANY };
+static struct ipc_recipient_answer sent_recipient_answer = { .verdict = RECIPIENT_TOO_MANY, .t = 0x01020304 };
+static struct ipc_refused sent_refused = { .session = 0x0102030405060708, .t = 0x090a0b0c };
 static struct ipc_spool_answer sent_spool_answer = { .ok = true };
 static struct ipc_status_answer sent_status_answer = {
 	.ok = true, .login_void = true, .name = "alice@example.org", .sessions = 2, .sessions_max = 10, .recipients = 100, .message_size = 8388608,
-	.queued_messages = 3, .queued_octets = 1ULL << 40,
+	.messages = 7, .messages_max = 200, .queued_messages = 3, .queued_octets = 1ULL << 40,
 };
 static struct ipc_grant sent_grant = {
 	.session = UINT64_MAX, .account = 5, .name = "alice@example.org",
@@ -51,7 +52,7 @@ static struct ipc_envelope_sender sent_envelope_sender = { .session = 9, .t = 4,
 static struct ipc_envelope_recipient sent_envelope_recipient = { .session = 9, .t = 4 };
 static struct ipc_envelope_drop sent_envelope_drop = { .session = 9, .t = 0xffffffff };
 static struct ipc_from sent_from = { .session = 9, .t = 4, .n = 2 };
-static struct ipc_from_answer sent_from_answer = { .session = 9, .t = 4, .verdict = HEADER_LOGIN_VOID };
+static struct ipc_from_answer sent_from_answer = { .session = 9, .t = 4, .verdict = HEADER_UNAVAILABLE };
 static struct ipc_storage sent_storage = { .ok = true };
 static struct ipc_usage sent_usage = { .account = "alice@example.org", .messages = 3, .octets = 1ULL << 40 };
 static struct ipc_queue_change sent_queue_change = { .change = QUEUE_HOLD, .text = "odd", .n = 2,
@@ -99,7 +100,7 @@ static struct ipc_resolve_answer sent_resolve_answer = {
 	.number = 9, .type = RESOLVE_MX, .status = RESOLVE_OK, .is_secure = true, .why = "", .n = 2,
 	.hosts = { { 10, "mx.example.org" }, { 0xffff, "" } },
 };
-static struct ipc_hash_answer sent_hash_answer = { .job = 77, .matches = true, .hash = "$y$j9T$salt$hash" };
+static struct ipc_hash_answer sent_hash_answer = { .job = 77, .verdict = HASH_MATCHES, .hash = "$y$j9T$salt$hash" };
 static struct ipc_ban sent_ban = {
 	.network = { .address = { .family = 4, .octets = { 192, 0, 2 } }, .bits = 24 }, .allow = true, .seconds = 600,
 };
@@ -144,6 +145,7 @@ MESSAGE(from)
 MESSAGE(from_answer)
 MESSAGE(storage)
 MESSAGE(usage)
+MESSAGE(refused)
 MESSAGE(queue_change)
 MESSAGE(delivery_order)
 MESSAGE(delivery_state)
@@ -290,9 +292,9 @@ const struct message_row message_rows[] = {
 	    { { 27, BODY_8BITMIME }, { 28, 1 }, { 29, DSN_RET_HDRS } } },
 	{ "sender_answer", IPC_SENDER_ANSWER, put_sender_answer, again_sender_answer, 1 + 4 + 4 + 8, { { 0, SENDER_THROTTLED } } },
 	{ "recipient", IPC_RECIPIENT, put_recipient, again_recipient, RECIPIENT, { { 17, 15 } } },
-	{ "recipient_answer", IPC_RECIPIENT_ANSWER, put_recipient_answer, again_recipient_answer, 1, { { 0, RECIPIENT_UNAVAILABLE } } },
+	{ "recipient_answer", IPC_RECIPIENT_ANSWER, put_recipient_answer, again_recipient_answer, 1 + 4, { { 0, RECIPIENT_UNAVAILABLE } } },
 	{ "spool_answer", IPC_SPOOL_ANSWER, put_spool_answer, again_spool_answer, 1, { { 0, 1 } } },
-	{ "status_answer", IPC_STATUS_ANSWER, put_status_answer, again_status_answer, 1 + 1 + 2 + 17 + 6 * 8, { { 0, 1 }, { 1, 1 } } },
+	{ "status_answer", IPC_STATUS_ANSWER, put_status_answer, again_status_answer, 1 + 1 + 2 + 17 + 8 * 8, { { 0, 1 }, { 1, 1 } } },
 	{ "grant_name", IPC_GRANT_NAME, put_grant_name, again_grant_name, 8 + 2 + 15, { { 0, 0 } } },
 	{ "grant", IPC_GRANT, put_grant, again_grant, 8 + 8 + 2 + 17 + NETADDR + 1 + 2 + 6 + 1 + 8 + 8,
 	    { { 54, LISTENER_LOCAL }, { 63, MECHANISM_LOCAL } } },
@@ -302,8 +304,9 @@ const struct message_row message_rows[] = {
 	    { { 29, 15 } } },
 	{ "envelope_drop", IPC_ENVELOPE_DROP, put_envelope_drop, again_envelope_drop, 8 + 4, { { 0, 0 } } },
 	{ "from", IPC_FROM, put_from, again_from, 8 + 4 + 1 + 2 + 17 + 2 + 15, { { 12, IPC_FROM_ADDRESSES_MAX } } },
-	{ "from_answer", IPC_FROM_ANSWER, put_from_answer, again_from_answer, 8 + 4 + 1, { { 12, HEADER_LOGIN_VOID } } },
+	{ "from_answer", IPC_FROM_ANSWER, put_from_answer, again_from_answer, 8 + 4 + 1, { { 12, HEADER_UNAVAILABLE } } },
 	{ "storage", IPC_STORAGE, put_storage, again_storage, 1, { { 0, 1 } } },
+	{ "refused", IPC_REFUSED, put_refused, again_refused, 8 + 4, { { 0, 0 } } },
 	{ "usage", IPC_USAGE, put_usage, again_usage, 2 + 17 + 8 + 8, { { 0, 0 } } },
 	{ "queue_change", IPC_QUEUE, put_queue_change, again_queue_change, 1 + 2 + 3 + 2 + 2 * (2 + 13), { { 0, QUEUE_REROUTE } } },
 	{ "delivery_order", IPC_DELIVERY, put_delivery_order, again_delivery_order, 1 + 2 + 6, { { 0, DELIVERY_RESUME } } },
@@ -321,7 +324,7 @@ const struct message_row message_rows[] = {
 	{ "dkim_sign_answer", IPC_DKIM_SIGN_ANSWER, put_dkim_sign_answer, again_dkim_sign_answer, 8 + 1 + 2 + 21, { { 8, DKIM_FAILED } } },
 	{ "dkim_keys", IPC_DKIM_KEYS, put_dkim_keys, again_dkim_keys, 1 + 1 + 2 + 11 + 2 + 11, { { 0, 1 } } },
 	{ "hash", IPC_HASH, put_hash, again_hash, 4 + 2 + 14 + 2 + 6, { { 0, 0 } } },
-	{ "hash_answer", IPC_HASH_ANSWER, put_hash_answer, again_hash_answer, 4 + 1 + 2 + 16, { { 4, 1 } } },
+	{ "hash_answer", IPC_HASH_ANSWER, put_hash_answer, again_hash_answer, 4 + 1 + 2 + 16, { { 4, HASH_UNKNOWN } } },
 	{ "ban", IPC_BAN, put_ban, again_ban, NETADDR + 1 + 1 + 4, { { NETADDR + 1, 1 } } },
 	{ "session_account", IPC_SESSION_ACCOUNT, put_session_account, again_session_account, 8 + 2 + 17, { { 0, 0 } } },
 	{ "counters", IPC_COUNTERS, put_counters, again_counters, 2 + 2 + 2 * 8, { { 0, 0 } } },

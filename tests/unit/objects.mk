@@ -25,7 +25,7 @@ UNIT_LIBS_test_ipc_channel = -linih
 
 REGISTRY_FIXTURE_O = tests/unit/registry_fixture.o $(REGISTRY_O) $(COMMON_O)
 UNIT_test_relay_reply = relay/remote_reply.o relay/capability.o common/str.o common/err.o
-UNIT_test_relay_parts = relay/outgoing.o relay/mx.o relay/scram.o common/base64.o common/str.o common/mem.o common/err.o
+UNIT_test_relay_parts = relay/outgoing.o relay/original.o relay/mx.o relay/scram.o common/base64.o common/str.o common/mem.o common/err.o
 UNIT_LIBS_test_relay_parts = -lcrypto
 UNIT_test_relay_records = relay/resolver_records.o common/str.o common/err.o
 UNIT_test_registry = $(REGISTRY_FIXTURE_O)
@@ -65,6 +65,9 @@ UNIT_test_auth_login = tests/unit/auth_driver.o $(REGISTRY_O) $(IPC_O) $(COMMON_
 UNIT_LIBS_test_auth_login = -lsqlite3 -lcrypt -linih
 UNIT_test_auth_mail = tests/unit/auth_driver.o $(REGISTRY_O) $(IPC_O) $(COMMON_O)
 UNIT_LIBS_test_auth_mail = -lsqlite3 -lcrypt -linih
+UNIT_test_auth_repeated = tests/unit/auth_driver.o $(REGISTRY_O) $(IPC_O) $(COMMON_O)
+UNIT_LIBS_test_auth_repeated = -lsqlite3 -lcrypt -linih
+$(B)/tests/unit/test_auth_repeated: | $(B)/postern-auth
 UNIT_test_auth_faults = tests/unit/auth_driver.o $(REGISTRY_O) $(IPC_O) $(COMMON_O)
 UNIT_LIBS_test_auth_faults = -lsqlite3 -lcrypt -linih
 $(B)/tests/unit/test_auth_login $(B)/tests/unit/test_auth_mail $(B)/tests/unit/test_auth_faults: | $(B)/postern-auth
@@ -100,6 +103,10 @@ UNIT_test_spool_trace = $(SPOOLLIB_O) $(IPC_O) $(COMMON_O)
 UNIT_LIBS_test_spool_trace = -lcrypto -linih
 UNIT_test_spool_change = $(SPOOLLIB_O) $(IPC_O) $(COMMON_O)
 UNIT_LIBS_test_spool_change = -lcrypto -linih
+UNIT_test_spool_journal = tests/unit/journal_fixture.o $(SPOOLLIB_O) $(IPC_O) $(COMMON_O)
+UNIT_LIBS_test_spool_journal = -lcrypto -linih
+UNIT_test_spool_journal_faults = tests/unit/journal_fixture.o $(SPOOLLIB_O) $(IPC_O) $(COMMON_O)
+UNIT_LIBS_test_spool_journal_faults = -lcrypto -linih
 UNIT_test_spool_walk = $(SPOOLLIB_O) $(IPC_O) $(COMMON_O)
 UNIT_LIBS_test_spool_walk = -lcrypto -linih
 UNIT_test_spool_state = $(SPOOLLIB_O) $(IPC_O) $(COMMON_O)

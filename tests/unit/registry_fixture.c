@@ -94,3 +94,11 @@ ask_sql(struct place *p, const char *sql)
 	sqlite3_close(db);
 	return value;
 }
+
+int
+check_login(struct registry *r, uint64_t account, uint64_t credential, uint64_t changed_us)
+{
+	struct registry_login login;
+
+	return registry_check_login(r, account, credential, changed_us, &login);
+}

@@ -22,6 +22,9 @@ int	registry_tear_down(void **state);
 
 struct registry *open_registry(struct place *p);
 
+/* registry_check_login(), for those who look at its verdict only. */
+int	check_login(struct registry *r, uint64_t account, uint64_t credential, uint64_t changed_us);
+
 /* Puts a database in the place of the registry's that has nothing but what this SQL makes. */
 void	make_registry(struct place *p, const char *sql);
 /* SQL behind the library's back. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -32,15 +33,8 @@ make_folder(const char *root, const char *name)
 	assert_int_equal(mkdir(path, 0755), 0);
 }
 
-void
-fixture_open(struct fixture *f, const char *settings)
-{
-	*f = (struct fixture){ .root = "/tmp/postern-unit-spool-XXXXXX", .settings = settings, .pid = -1, .control = -1, .link = -1 };
-	assert_non_null(mkdtemp(f->root));
-	make_folder(f->root, "run");
-	make_folder(f->root, "run/empty");
-	snprintf(f->spool, sizeof(f->spool), "%s/spool", f->root);
-}
+static char last_root[64];
+static pid_t last_user;
 
 static int
 remove_entry(const char *path, const struct stat *st, int type, struct FTW *w)
@@ -49,6 +43,33 @@ remove_entry(const char *path, const struct stat *st, int type, struct FTW *w)
 	(void)type;
 	(void)w;
 	return remove(path);
+}
+
+/* What a test that has failed would leave, its small disk among that. */
+static void
+remove_last(void)
+{
+	char disk[80];
+
+	if (getpid() != last_user)
+		return;
+	snprintf(disk, sizeof(disk), "%s/disk", last_root);
+	umount2(disk, MNT_DETACH);
+	nftw(last_root, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+void
+fixture_open(struct fixture *f, const char *settings)
+{
+	*f = (struct fixture){ .root = "/tmp/postern-unit-spool-XXXXXX", .settings = settings, .pid = -1, .control = -1, .link = -1 };
+	assert_non_null(mkdtemp(f->root));
+	if (last_user == 0)
+		atexit(remove_last);
+	last_user = getpid();
+	snprintf(last_root, sizeof(last_root), "%s", f->root);
+	make_folder(f->root, "run");
+	make_folder(f->root, "run/empty");
+	snprintf(f->spool, sizeof(f->spool), "%s/spool", f->root);
 }
 
 void

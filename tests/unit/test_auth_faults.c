@@ -5,12 +5,16 @@
 #include "auth_driver.h"
 
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "err.h"
+#include "password.h"
 
 /* Each message in each state in which it may not come, cut short, with more behind, and octets of no meaning. */
 static void
@@ -116,6 +120,27 @@ test_bad_messages(void **state)
 	close(other);
 }
 
+/* The worker of a client that is not served has nothing to ask: one that was taken over may not log in all the same. */
+static void
+test_refused_session(void **state)
+{
+	(void)state;
+	for (int verdict = PEER_TOO_MANY; verdict <= PEER_PAUSED; verdict++) {
+		struct ipc_session m = { .session = ++driver.next_session, .listener = LISTENER_SUBMISSION,
+		    .verdict = (enum peer_verdict)verdict };
+		int fds[2];
+
+		assert_int_equal(netaddr_parse(&m.peer, "192.0.2.1:4000"), ERR_OK);
+		assert_int_equal(ipc_pair(fds), ERR_OK);
+		ipc_put_session(begin(), &m);
+		send_out(driver.control, fds[1]);
+		close(fds[1]);
+		ask_login_as(fds[0], "", "alice@example.org", "secret");
+		expect_end(fds[0]);
+	}
+	assert_true(log_has("event=message.bad peer=worker kind=LOGIN"));
+}
+
 /* Octets of no meaning to each of its sockets: the service goes on. */
 static void
 test_garbage(void **state)
@@ -165,6 +190,134 @@ children(pid_t pids[2])
 	return n;
 }
 
+static void
+reload(const char *text)
+{
+	int memory = make_memory(text);
+
+	ipc_put_empty(begin(), IPC_RELOAD);
+	send_out(driver.control, memory);
+	close(memory);
+}
+
+static enum login_verdict
+try_at(const char *peer, const char *user, const char *password)
+{
+	int fd = begin_session_at(peer);
+	enum login_verdict verdict;
+
+	ask_login_as(fd, "", user, password);
+	verdict = take_login(fd, NULL);
+	if (verdict == LOGIN_OK) {
+		struct ipc_message m;
+
+		receive(driver.link, IPC_SPOOL_FROM_AUTH, IPC_GRANT, &m);
+		ipc_message_close(&m);
+	}
+	close(fd);
+	return verdict;
+}
+
+/* As no program of ours writes it. */
+static void
+damage_hash(uint64_t account)
+{
+	char path[128], text[128];
+	sqlite3 *db;
+
+	snprintf(path, sizeof(path), "%s/registry/registry.db", driver.folder);
+	snprintf(text, sizeof(text), "UPDATE credential SET hash = '$unknown$salt$hash' WHERE account = %d", (int)account);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_changes(db), 1);
+	sqlite3_close(db);
+}
+
+static unsigned
+number_of(pid_t pid, const char *field)
+{
+	char path[64], line[256];
+	unsigned number = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	assert_non_null(f = fopen(path, "r"));
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (strncmp(line, field, strlen(field)) == 0)
+			number = (unsigned)strtoul(line + strlen(field), NULL, 10);
+	fclose(f);
+	return number;
+}
+
+/* Sets what a child may map from now on, as its own user, since root need not have the right. */
+static void
+limit_memory(pid_t pid, rlim_t octets)
+{
+	unsigned uid = number_of(pid, "Uid:"), gid = number_of(pid, "Gid:");
+	struct rlimit limit;
+	int status;
+	pid_t helper = fork();
+
+	assert_true(helper >= 0);
+	if (helper == 0)
+		_exit(setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0 || prlimit(pid, RLIMIT_AS, NULL, &limit) != 0 ||
+		    (limit.rlim_cur = octets, prlimit(pid, RLIMIT_AS, &limit, NULL)) != 0);
+	assert_int_equal(waitpid(helper, &status, 0), helper);
+	assert_int_equal(status, 0);
+}
+
+/* A hash that crypt(3) can't compute is no wrong password: temporary, and counted against nobody. The account's others are tried. */
+static void
+test_unknown_hash(void **state)
+{
+	char hash[REGISTRY_HASH_MAX];
+	uint64_t carol;
+
+	(void)state;
+	reload("[auth]\nfailure_delay = 400ms\nthrottle_after = 2\n");
+	assert_int_equal(password_hash("goodpass", 8, hash), ERR_OK);
+	assert_int_equal(registry_add_account(driver.registry, "carol@example.org", hash, &carol), ERR_OK);
+	damage_hash(carol);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(try_at("198.51.100.1:4000", "carol@example.org", "guess"), LOGIN_UNAVAILABLE);
+	assert_true(log_has("event=hash.failed account=carol@example.org credential=password"));
+	assert_true(log_has("reason=\"crypt(3) does not know"));
+	assert_false(log_has("event=login.failed account=carol@example.org"));
+	assert_int_equal(registry_set_credential(driver.registry, carol, "zz", hash), ERR_OK);
+	assert_int_equal(try_at("198.51.100.1:4000", "carol@example.org", "goodpass"), LOGIN_OK);
+	/* The wrong one may be the right one of that hash. */
+	assert_int_equal(try_at("198.51.100.1:4000", "carol@example.org", "guess"), LOGIN_UNAVAILABLE);
+	assert_int_equal(try_at("198.51.100.1:4000", "bob@example.org", "pass2"), LOGIN_OK);
+	/* What is wrong is still counted. */
+	assert_int_equal(try_at("198.51.100.1:4000", "nobody@example.org", "guess"), LOGIN_INVALID);
+	assert_int_equal(try_at("198.51.100.1:4000", "nobody@example.org", "guess"), LOGIN_INVALID);
+	assert_int_equal(try_at("198.51.100.1:4000", "nobody@example.org", "guess"), LOGIN_THROTTLED);
+	assert_int_equal(registry_remove_account(driver.registry, carol), ERR_OK);
+}
+
+/* No memory for yescrypt's 16 MiB: the same, for accounts that are there and for those that are not. */
+static void
+test_hash_without_memory(void **state)
+{
+	pid_t pids[2];
+
+	(void)state;
+	if (children(pids) != 2)
+		skip();
+	limit_memory(pids[0], 1 << 20);
+	limit_memory(pids[1], 1 << 20);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(try_at("198.51.101.1:4000", "bob@example.org", "guess"), LOGIN_UNAVAILABLE);
+		assert_int_equal(try_at("198.51.101.1:4000", "nobody@example.org", "guess"), LOGIN_UNAVAILABLE);
+	}
+	assert_true(log_has("event=hash.failed account=bob@example.org"));
+	assert_true(log_has("reason=\"no memory"));
+	limit_memory(pids[0], RLIM_INFINITY);
+	limit_memory(pids[1], RLIM_INFINITY);
+	assert_int_equal(try_at("198.51.101.1:4000", "bob@example.org", "hidden"), LOGIN_OK);
+	reload("[auth]\nfailure_delay = 400ms\nthrottle_after = 1000\n");
+}
+
 /* One hashing child killed: an alarm, and the other one goes on. */
 static void
 test_hasher_dies(void **state)
@@ -208,7 +361,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bad_messages),
+		cmocka_unit_test(test_refused_session),
 		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_unknown_hash),
+		cmocka_unit_test(test_hash_without_memory),
 		cmocka_unit_test(test_hasher_dies),
 		cmocka_unit_test(test_all_hashers_die),
 	};

@@ -85,22 +85,7 @@ test_storage(void **state)
 static bool
 from(uint64_t session, const char *one, const char *two)
 {
-	static struct ipc_from m;
-	struct ipc_from_answer answer;
-	struct ipc_message got;
-
-	m = (struct ipc_from){ .session = session, .t = 7, .n = (uint8_t)((one != NULL) + (two != NULL)) };
-	if (one != NULL)
-		assert_int_equal(addr_parse(&m.addresses[0], one, strlen(one), true), ERR_OK);
-	if (two != NULL)
-		assert_int_equal(addr_parse(&m.addresses[1], two, strlen(two), true), ERR_OK);
-	ipc_put_from(begin(), &m);
-	send_out(driver.link, -1);
-	receive(driver.link, IPC_SPOOL_FROM_AUTH, IPC_FROM_ANSWER, &got);
-	assert_int_equal(ipc_get_from_answer(&got.body, &answer), ERR_OK);
-	assert_int_equal(answer.session, session);
-	assert_int_equal(answer.t, 7);
-	return answer.verdict == HEADER_ALLOWED;
+	return judge_from(session, 1, one, two) == HEADER_ALLOWED;
 }
 
 static void
@@ -110,6 +95,8 @@ test_from(void **state)
 	uint64_t n = driver.next_session;
 
 	(void)state;
+	assert_int_equal(sender(fd, "alice@example.org", 0, NULL), SENDER_OK);
+	expect_envelope_sender(n, 1, "alice@example.org");
 	assert_true(from(n, "alice@example.org", NULL));
 	assert_false(from(n, "bob@example.org", NULL));
 	assert_false(from(n, "alice@example.org", "bob@example.org"));
@@ -120,7 +107,8 @@ test_from(void **state)
 	close(anonymous);
 	close(fd);
 	usleep(50000);
-	assert_false(from(n, "alice@example.org", NULL));
+	/* A session that is not known: of one before, perhaps. Its worker is gone, or the login may hold and can't be asked about. */
+	assert_int_equal(judge_from(n, 1, "alice@example.org", NULL), HEADER_UNAVAILABLE);
 	/* More questions than the socket holds answers: none is lost. */
 	for (int i = 0; i < 3000; i++) {
 		static struct ipc_from m = { .session = 1, .n = 1 };
@@ -265,6 +253,14 @@ test_envelope_is_told_once(void **state)
 	close(take_grant(n, driver.alice));
 	expect_silence(driver.link);
 	assert_int_equal(registry_set_disabled(driver.registry, driver.alice, false), ERR_OK);
+	/* Nor is it told one whose message an earlier one had judged. */
+	assert_true(from(n, "alice@example.org", NULL));
+	close(driver.link);
+	usleep(50000);
+	make_link();
+	assert_true(ask_spool(fd));
+	close(take_grant(n, driver.alice));
+	expect_silence(driver.link);
 	/* Nobody needs many sockets to one spool. */
 	for (int i = 0; i < 7; i++) {
 		assert_true(ask_spool(fd));
@@ -297,6 +293,30 @@ test_utf8_without_smtputf8(void **state)
 	send_out(fd, -1);
 	expect_end(fd);
 	expect_drop(driver.next_session, 1);
+}
+
+/*
+ * A worker that was taken over takes back what the spool has opened, by RESET or by the next SENDER, so that it does not count:
+ * then it is no message either.
+ */
+static void
+test_taken_back(void **state)
+{
+	int fd = log_in("alice@example.org", "secret", driver.alice);
+	uint64_t n = driver.next_session;
+
+	(void)state;
+	assert_int_equal(sender(fd, "alice@example.org", 0, NULL), SENDER_OK);
+	expect_envelope_sender(n, 1, "alice@example.org");
+	ipc_put_empty(begin(), IPC_RESET);
+	send_out(fd, -1);
+	expect_drop(n, 1);
+	assert_int_equal(judge_from(n, 1, "alice@example.org", NULL), HEADER_UNAVAILABLE);
+	assert_int_equal(judge_from(n, 1, NULL, NULL), HEADER_UNAVAILABLE);
+	assert_int_equal(sender(fd, "alice@example.org", 0, NULL), SENDER_OK);
+	expect_envelope_sender(n, 2, "alice@example.org");
+	assert_int_equal(judge_from(n, 1, "alice@example.org", NULL), HEADER_UNAVAILABLE);
+	close(fd);
 }
 
 /* A writer in the middle of a transaction holds nobody up. */
@@ -357,6 +377,45 @@ test_registry_moves(void **state)
 	close(fd);
 }
 
+/* While the registry can't answer nobody is told that he may, nor that he may not. */
+static void
+test_registry_is_silent(void **state)
+{
+	static uint8_t whole[1 << 20], zeros[1 << 20];
+	int fd = log_in("alice@example.org", "secret", driver.alice), file;
+	uint64_t n = driver.next_session;
+	struct ipc_status_answer status;
+	struct ipc_message m;
+	sqlite3 *db;
+	ssize_t size;
+
+	(void)state;
+	assert_int_equal(sender(fd, "alice@example.org", 0, NULL), SENDER_OK);
+	expect_envelope_sender(n, 1, "alice@example.org");
+	/* All but the first page is lost, for a while. The file stays open: closing it would drop the locks of this process. */
+	assert_int_equal(sqlite3_open(driver.in.registry_file, &db), SQLITE_OK);
+	run_sql(db, "DELETE FROM history");
+	run_sql(db, "VACUUM");
+	run_sql(db, "PRAGMA wal_checkpoint(TRUNCATE)");
+	assert_true((file = open(driver.in.registry_file, O_RDWR | O_CLOEXEC)) >= 0);
+	size = pread(file, whole, sizeof(whole), 0);
+	assert_in_range(size, 8192, sizeof(whole) - 1);
+	assert_int_equal(pwrite(file, zeros, (size_t)size - 4096, 4096), size - 4096);
+	assert_int_equal(recipient(fd, "x@y"), RECIPIENT_UNAVAILABLE);
+	assert_int_equal(judge_from(n, 1, "alice@example.org", NULL), HEADER_UNAVAILABLE);
+	assert_int_equal(judge_from(n, 1, NULL, NULL), HEADER_UNAVAILABLE);
+	ipc_put_empty(begin(), IPC_STATUS);
+	send_out(fd, -1);
+	receive(fd, IPC_WORKER_FROM_AUTH, IPC_STATUS_ANSWER, &m);
+	assert_int_equal(ipc_get_status_answer(&m.body, &status), ERR_OK);
+	assert_true(!status.ok && !status.login_void);
+	assert_int_equal(pwrite(file, whole, (size_t)size, 0), size);
+	run_sql(db, "INSERT INTO history (time_us, what, account, account_name, detail) VALUES (1, 'x', 1, 'x', 'x')");
+	assert_true(from(n, "alice@example.org", NULL));
+	sqlite3_close(db);
+	close(fd);
+}
+
 /* The master ends: what is under way is finished, nothing new begins, and then the service ends. */
 static void
 test_stop(void **state)
@@ -393,8 +452,10 @@ main(void)
 		cmocka_unit_test(test_new_spool),
 		cmocka_unit_test(test_envelope_is_told_once),
 		cmocka_unit_test(test_utf8_without_smtputf8),
+		cmocka_unit_test(test_taken_back),
 		cmocka_unit_test(test_locked_registry),
 		cmocka_unit_test(test_registry_moves),
+		cmocka_unit_test(test_registry_is_silent),
 		cmocka_unit_test(test_stop),
 	};
 

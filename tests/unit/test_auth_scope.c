@@ -275,6 +275,144 @@ test_messages_per_hour(void **state)
 }
 
 static void
+expect_kind(enum ipc_kind kind)
+{
+	struct ipc_message m;
+
+	receive(driver.link, IPC_SPOOL_FROM_AUTH, kind, &m);
+}
+
+static void
+tell_refused(uint64_t session, uint32_t t)
+{
+	struct ipc_refused m = { .session = session, .t = t };
+
+	ipc_put_refused(begin(), &m);
+	send_out(driver.link, -1);
+}
+
+/* The same where the header is not checked: a message counts whatever its From field, and so do recipients; a sender alone does not. */
+static void
+test_messages_per_hour_unchecked(void **state)
+{
+	const struct registry_limits one = { .messages_per_hour = 1 }, two = { .messages_per_hour = 2 },
+	    none = { .messages_per_hour = 0 };
+	int fd, memory = make_memory("[auth]\nfailure_delay = 400ms\n[senders]\ncheck_header = off\n");
+
+	(void)state;
+	ipc_put_empty(begin(), IPC_RELOAD);
+	send_out(driver.control, memory);
+	close(memory);
+	add_credential(driver.alice, "hourly", "hourpass");
+	assert_int_equal(registry_set_credential_limits(driver.registry, driver.alice, "hourly", &one), ERR_OK);
+	fd = log_in("alice@example.org", "hourpass", driver.alice);
+	assert_int_equal(ask_sender(fd, "alice@example.org").verdict, SENDER_OK);
+	ipc_put_empty(begin(), IPC_RESET);
+	send_out(fd, -1);
+	assert_int_equal(ask_sender(fd, "alice@example.org").verdict, SENDER_OK);
+	expect_kind(IPC_ENVELOPE_SENDER);
+	expect_kind(IPC_ENVELOPE_DROP);
+	expect_kind(IPC_ENVELOPE_SENDER);
+	assert_int_equal(ask_from(driver.next_session, 2, "bob@example.org"), HEADER_NOT_ALLOWED);
+	assert_int_equal(ask_sender(fd, "alice@example.org").verdict, SENDER_THROTTLED);
+	expect_drop(driver.next_session, 2);
+	close(fd);
+	/* One about which nobody asks; and one that the spool says it has refused. */
+	assert_int_equal(registry_set_credential_limits(driver.registry, driver.alice, "hourly", &two), ERR_OK);
+	fd = log_in("alice@example.org", "hourpass", driver.alice);
+	assert_int_equal(ask_sender(fd, "alice@example.org").verdict, SENDER_OK);
+	assert_int_equal(recipient(fd, "a@b"), RECIPIENT_OK);
+	assert_int_equal(ask_sender(fd, "alice@example.org").verdict, SENDER_THROTTLED);
+	expect_kind(IPC_ENVELOPE_SENDER);
+	expect_kind(IPC_ENVELOPE_RECIPIENT);
+	expect_kind(IPC_ENVELOPE_DROP);
+	tell_refused(driver.next_session, 1);
+	usleep(50000);
+	assert_int_equal(ask_sender(fd, "alice@example.org").verdict, SENDER_OK);
+	expect_kind(IPC_ENVELOPE_SENDER);
+	close(fd);
+	assert_int_equal(registry_set_credential_limits(driver.registry, driver.alice, "hourly", &none), ERR_OK);
+}
+
+/* A message that the spool did not take after its sender was judged (a full disk, bad octets) does not count. */
+static void
+test_refused_messages(void **state)
+{
+	const struct registry_limits one = { .messages_per_hour = 1 }, none = { .messages_per_hour = 0 };
+	int fd, other;
+	uint64_t n;
+
+	(void)state;
+	add_credential(driver.alice, "refused", "refusedpass");
+	assert_int_equal(registry_set_credential_limits(driver.registry, driver.alice, "refused", &one), ERR_OK);
+	fd = log_in("alice@example.org", "refusedpass", driver.alice);
+	n = driver.next_session;
+	for (uint32_t t = 1; t <= 3; t++) {
+		assert_int_equal(ask_sender(fd, "alice@example.org").verdict, SENDER_OK);
+		expect_envelope_sender(n, t, "alice@example.org");
+		assert_int_equal(ask_from(n, t, "alice@example.org"), HEADER_ALLOWED);
+		/* No other one, none of before, no other session's. */
+		tell_refused(n, t - 1);
+		tell_refused(n, t + 1);
+		tell_refused(n + 1, t);
+		if (t == 2) {
+			/* At once, for the sessions beside it. */
+			tell_refused(n, t);
+			usleep(50000);
+			other = log_in("alice@example.org", "refusedpass", driver.alice);
+			assert_int_equal(ask_sender(other, "alice@example.org").verdict, SENDER_OK);
+			expect_envelope_sender(n + 1, 1, "alice@example.org");
+			/* Once is enough; and nothing more comes of it, which would go uncounted. */
+			tell_refused(n, t);
+			assert_int_equal(ask_from(n, t, "alice@example.org"), HEADER_UNAVAILABLE);
+			assert_int_equal(ask_sender(fd, "alice@example.org").verdict, SENDER_THROTTLED);
+			expect_drop(n, t);
+			close(other);
+			usleep(50000);
+		} else {
+			/* What the spool has said before the client's next word counts, though both wait to be read. */
+			tell_refused(n, t);
+		}
+	}
+	assert_int_equal(ask_sender(fd, "alice@example.org").verdict, SENDER_OK);
+	expect_envelope_sender(n, 4, "alice@example.org");
+	/* As when the client leaves right after the reply. */
+	assert_int_equal(ask_from(n, 4, "alice@example.org"), HEADER_ALLOWED);
+	tell_refused(n, 4);
+	close(fd);
+	usleep(50000);
+	/* And as when it left before the spool has seen that; once. */
+	fd = log_in("alice@example.org", "refusedpass", driver.alice);
+	n = driver.next_session;
+	assert_int_equal(ask_sender(fd, "alice@example.org").verdict, SENDER_OK);
+	expect_envelope_sender(n, 1, "alice@example.org");
+	assert_int_equal(ask_from(n, 1, "alice@example.org"), HEADER_ALLOWED);
+	assert_int_equal(ask_sender(fd, "alice@example.org").verdict, SENDER_THROTTLED);
+	expect_drop(n, 1);
+	tell_refused(n, 1);
+	tell_refused(n, 1);
+	usleep(50000);
+	assert_int_equal(ask_sender(fd, "alice@example.org").verdict, SENDER_OK);
+	expect_envelope_sender(n, 2, "alice@example.org");
+	assert_int_equal(ask_from(n, 2, "alice@example.org"), HEADER_ALLOWED);
+	close(fd);
+	usleep(50000);
+	tell_refused(n, 1);
+	tell_refused(n, 2);
+	usleep(50000);
+	fd = log_in("alice@example.org", "refusedpass", driver.alice);
+	n = driver.next_session;
+	assert_int_equal(ask_sender(fd, "alice@example.org").verdict, SENDER_OK);
+	expect_envelope_sender(n, 1, "alice@example.org");
+	/* One that was taken stays counted. */
+	assert_int_equal(ask_from(n, 1, "alice@example.org"), HEADER_ALLOWED);
+	assert_int_equal(ask_sender(fd, "alice@example.org").verdict, SENDER_THROTTLED);
+	expect_drop(n, 1);
+	close(fd);
+	assert_int_equal(registry_set_credential_limits(driver.registry, driver.alice, "refused", &none), ERR_OK);
+}
+
+static void
 expect_names(uint64_t session, const char *name)
 {
 	struct ipc_session_account told;
@@ -343,6 +481,8 @@ main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_messages_per_hour),
 		cmocka_unit_test(test_rename),
+		cmocka_unit_test(test_refused_messages),
+		cmocka_unit_test(test_messages_per_hour_unchecked),
 	};
 
 	return cmocka_run_group_tests(tests, driver_set_up, driver_tear_down);

@@ -195,22 +195,16 @@ limits(void **state)
 	assert_int_equal(strlen(a.text), ADDR_TEXT - 1);
 }
 
+/* Quotes that are not needed make no other mailbox; all else does. */
 static void
-same(void **state)
+one_form(void **state)
 {
 	static const struct {
 		const char	*a, *b;
-		bool		 sender, recipient;
+		bool		 same;
 	} pairs[] = {
-		{ "alice@example.org", "alice@example.org", true, true },
-		{ "alice@example.org", "alice@EXAMPLE.org", true, true },
-		{ "Alice@example.org", "alice@example.org", true, false },
-		{ "alice@example.org", "alice@example.com", false, false },
-		{ "alice@example.org", "alic@eexample.org", false, false },
-		{ "\"alice\"@example.org", "alice@example.org", true, true },
-		{ "\"a b\"@c", "\"a\\ b\"@c", true, true },
-		{ "j\xc3\xb6rg@c", "J\xc3\xb6RG@c", true, false },
-		{ "j\xc3\xb6rg@c", "j\xc3\x96rg@c", false, false },
+		{ "\"alice\"@example.org", "alice@example.org", true }, { "\"a b\"@c", "\"a\\ b\"@c", true },
+		{ "Alice@example.org", "alice@example.org", false }, { "j\xc3\xb6rg@c", "j\xc3\x96rg@c", false },
 	};
 	struct addr a, b;
 
@@ -218,16 +212,12 @@ same(void **state)
 	for (size_t i = 0; i < COUNT(pairs); i++) {
 		check_row(i, addr_parse(&a, pairs[i].a, strlen(pairs[i].a), true) == ERR_OK);
 		check_row(i, addr_parse(&b, pairs[i].b, strlen(pairs[i].b), true) == ERR_OK);
-		check_row(i, addr_is_same_sender(&a, &b) == pairs[i].sender);
-		check_row(i, addr_is_same_recipient(&a, &b) == pairs[i].recipient);
+		check_row(i, (strcmp(a.text, b.text) == 0) == pairs[i].same);
 	}
 	addr_set_null(&b);
 	assert_true(addr_is_null(&b));
 	assert_string_equal(addr_domain(&b), "");
 	assert_string_equal(b.text, "");
-	assert_false(addr_is_same_sender(&a, &b));
-	assert_false(addr_is_same_recipient(&a, &b));
-	assert_true(addr_is_same_sender(&b, &b));
 }
 
 static void
@@ -276,7 +266,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mailboxes),
 		cmocka_unit_test(limits),
-		cmocka_unit_test(same),
+		cmocka_unit_test(one_form),
 		cmocka_unit_test(domains),
 		cmocka_unit_test(noise),
 	};

@@ -167,6 +167,11 @@ static const struct {
 	{ "recipients = 5\n", 1, "did you mean 'limits.recipients'" },
 	{ "[limit]\nrecipients = 5\n", 2, "did you mean 'limits.recipients'" },
 	{ "[spool]\npaht = /x\n", 2, "did you mean 'spool.path'" },
+	{ "[limts]\n", 1, "there is no section [limts], did you mean [limits]?" },
+	{ "\n [limts] \n# nothing\n[limits]\nrecipients = 0\n", 2, "did you mean [limits]?" },
+	{ "[limits]\n[listner x]", 2, "did you mean [listener x]?" },
+	{ "[zzzzzzzz]\n", 1, "there is no section [zzzzzzzz]; there are" },
+	{ "[route]\n", 1, "did you mean [route NAME]?" },
 	{ "hostnam = x\n", 1, "did you mean 'hostname'" },
 	{ "[limits]\nzzzzzzzzzzzzzzzzzzzzzzzzzzzzz = 5\n", 2, "unknown setting" },
 	{ "[limits]\nrecipients = 5\nerrors = 3\nrecipients = 5\n", 4, "set twice" },
@@ -266,6 +271,8 @@ plain_listener_rules(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(good); i++)
 		check_row(i, parse(&c, good[i], &error) == ERR_OK && c.listeners[0].kind == LISTENER_PLAIN);
+	/* Sections with nothing in them. */
+	assert_int_equal(parse(&c, "[limits]\n[senders]\n[]\n[listener x]\n[route y]\n", &error), ERR_OK);
 }
 
 static void

@@ -3,15 +3,29 @@
  * no descriptor open. The table here is written from the comments of ipc.h, not from the code.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "err.h"
 #include "ipc.h"
 #include "unit.h"
+
+/* What the next calls say in place of the kernel, or 0. */
+static int recvmsg_error;
+
+ssize_t
+recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	if (recvmsg_error == 0)
+		return syscall(SYS_recvmsg, fd, msg, flags);
+	errno = recvmsg_error;
+	return -1;
+}
 
 #define NCHANNELS (IPC_RELAY_FROM_RESOLVER + 1)
 #define NKINDS 0xc0
@@ -63,6 +77,7 @@ static const struct {
 	{ IPC_HASH, IPC_HASHER_FROM_AUTH, 0, 0 },
 	{ IPC_HASH_ANSWER, IPC_AUTH_FROM_HASHER, 0, 0 },
 	{ IPC_USAGE, IPC_AUTH_FROM_SPOOL, 0, 0 },
+	{ IPC_REFUSED, IPC_AUTH_FROM_SPOOL, 0, 0 },
 	{ IPC_QUEUE, IPC_SPOOL_FROM_ADMIN, 0, 0 },
 	{ IPC_QUEUE_ANSWER, IPC_ADMIN_FROM_SPOOL, 0, 0 },
 	{ IPC_DELIVERY, IPC_SPOOL_FROM_ADMIN, 0, 0 },
@@ -320,6 +335,34 @@ waiting_and_ends(void **state)
 	assert_int_equal(ipc_send(-1, &out, NULL, 0, true), ERR_SYSTEM);
 }
 
+/* Want of memory passes: the socket is as it was, and so is what waits in it. */
+static void
+want_of_memory(void **state)
+{
+	static const int errors[] = { ENOMEM, ENOBUFS };
+	uint8_t data[64], buf[64];
+	struct ipc_message m;
+	struct wire_out out;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(ipc_pair(fds), ERR_OK);
+	wire_out_init(&out, data, sizeof(data));
+	ipc_put_empty(&out, IPC_RESET);
+	assert_int_equal(ipc_send(fds[0], &out, NULL, 0, true), ERR_OK);
+	for (size_t i = 0; i < COUNT(errors); i++) {
+		recvmsg_error = errors[i];
+		check_row(i, ipc_recv(fds[1], IPC_AUTH_FROM_WORKER, buf, sizeof(buf), false, &m) == ERR_BUSY && m.nfds == 0);
+		check_row(i, ipc_recv(fds[1], IPC_AUTH_FROM_WORKER, buf, sizeof(buf), true, &m) == ERR_BUSY && m.nfds == 0);
+	}
+	recvmsg_error = EBADF;
+	assert_int_equal(ipc_recv(fds[1], IPC_AUTH_FROM_WORKER, buf, sizeof(buf), false, &m), ERR_SYSTEM);
+	recvmsg_error = 0;
+	assert_int_equal(ipc_recv(fds[1], IPC_AUTH_FROM_WORKER, buf, sizeof(buf), false, &m), ERR_OK);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void
 largest_datagrams_pass(void **state)
 {
@@ -387,6 +430,7 @@ main(void)
 		cmocka_unit_test(too_many_descriptors),
 		cmocka_unit_test(datagrams_too_short_or_long),
 		cmocka_unit_test(waiting_and_ends),
+		cmocka_unit_test(want_of_memory),
 		cmocka_unit_test(largest_datagrams_pass),
 		cmocka_unit_test(who_may_what_when),
 	};

@@ -82,6 +82,23 @@ test_hash(void **state)
 	assert_false(password_matches("a\0b", 3, one));
 }
 
+/* What could not be computed is no wrong password. */
+static void
+test_check(void **state)
+{
+	char hash[REGISTRY_HASH_MAX];
+
+	(void)state;
+	assert_int_equal(password_hash("secret", 6, hash), ERR_OK);
+	assert_int_equal(password_check("secret", 6, hash), ERR_OK);
+	assert_int_equal(password_check("Secret", 6, hash), ERR_DENIED);
+	assert_int_equal(password_check("a\0b", 3, hash), ERR_DENIED);
+	assert_int_equal(password_check("", 0, hash), ERR_DENIED);
+	assert_int_equal(password_check("secret", 6, "$unknown$salt$hash"), ERR_SYSTEM);
+	assert_int_equal(password_check("secret", 6, "!"), ERR_SYSTEM);
+	assert_int_equal(password_check("secret", 6, ""), ERR_SYSTEM);
+}
+
 static void
 test_generate(void **state)
 {
@@ -102,6 +119,7 @@ main(void)
 		cmocka_unit_test(test_which_hashes),
 		cmocka_unit_test(test_methods),
 		cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_generate),
 	};
 

@@ -146,11 +146,11 @@ test_credentials(void **state)
 	assert_string_equal(c[0].name, "password");
 	assert_string_equal(c[0].hash, HASH);
 	was = c[0];
-	assert_int_equal(registry_check_credential(r, id, was.id, was.changed_us), ERR_OK);
+	assert_int_equal(check_login(r, id, was.id, was.changed_us), ERR_OK);
 	/* Replaced: the same entry, never the same time. */
 	for (int i = 0; i < 20; i++) {
 		assert_int_equal(registry_set_credential(r, id, "password", HASH_2), ERR_OK);
-		assert_int_equal(registry_check_credential(r, id, was.id, was.changed_us), ERR_DENIED);
+		assert_int_equal(check_login(r, id, was.id, was.changed_us), ERR_DENIED);
 		assert_int_equal(registry_list_credentials(r, id, c, 2, &n), ERR_OK);
 		assert_true(c[0].changed_us > was.changed_us);
 		was = c[0];
@@ -160,23 +160,23 @@ test_credentials(void **state)
 	assert_int_equal(registry_list_credentials(r, id, c, 2, &n), ERR_OK);
 	assert_int_equal(n, 2);
 	assert_int_equal(registry_remove_credential(r, id, "PHONE"), ERR_OK);
-	assert_int_equal(registry_check_credential(r, id, c[1].id, c[1].changed_us), ERR_DENIED);
+	assert_int_equal(check_login(r, id, c[1].id, c[1].changed_us), ERR_DENIED);
 	assert_int_equal(registry_remove_credential(r, id, "phone"), ERR_NOTFOUND);
 	/* Disabled and enabled again. */
-	assert_int_equal(registry_check_credential(r, id, was.id, was.changed_us), ERR_OK);
+	assert_int_equal(check_login(r, id, was.id, was.changed_us), ERR_OK);
 	assert_int_equal(registry_set_disabled(r, id, true), ERR_OK);
-	assert_int_equal(registry_check_credential(r, id, was.id, was.changed_us), ERR_DENIED);
+	assert_int_equal(check_login(r, id, was.id, was.changed_us), ERR_DENIED);
 	assert_int_equal(registry_find_account_id(r, id, &a), ERR_OK);
 	assert_true(a.disabled);
 	assert_int_equal(registry_set_disabled(r, id, false), ERR_OK);
-	assert_int_equal(registry_check_credential(r, id, was.id, was.changed_us), ERR_OK);
+	assert_int_equal(check_login(r, id, was.id, was.changed_us), ERR_OK);
 	/* Removed, and a namesake is not it. */
 	assert_int_equal(registry_remove_account(r, id), ERR_OK);
 	assert_int_equal(registry_remove_account(r, id), ERR_NOTFOUND);
 	assert_int_equal(registry_add_account(r, "a@x", HASH, &a.id), ERR_OK);
 	assert_true(a.id != id);
-	assert_int_equal(registry_check_credential(r, id, was.id, was.changed_us), ERR_DENIED);
-	assert_int_equal(registry_check_credential(r, a.id, was.id, was.changed_us), ERR_DENIED);
+	assert_int_equal(check_login(r, id, was.id, was.changed_us), ERR_DENIED);
+	assert_int_equal(check_login(r, a.id, was.id, was.changed_us), ERR_DENIED);
 	registry_close(r);
 }
 

@@ -224,7 +224,7 @@ test_local(void **state)
 	assert_string_equal(a.name, "alice@x");
 	assert_string_equal(c.name, "local:www-data");
 	assert_string_equal(c.local_user, "www-data");
-	assert_int_equal(registry_check_credential(r, alice, c.id, c.changed_us), ERR_OK);
+	assert_int_equal(check_login(r, alice, c.id, c.changed_us), ERR_OK);
 	/* User 0 is a user, and no number stands for "none". */
 	assert_int_equal(registry_find_local(r, 0, &a, &c), ERR_OK);
 	assert_string_equal(c.name, "cron");
@@ -273,11 +273,11 @@ test_contain(void **state)
 	assert_int_equal(registry_find_account(r, "a@x", &a), ERR_OK);
 	assert_true(a.disabled && a.contained_us != 0 && a.contained_us == a.changed_us);
 	assert_string_equal(a.contained_reason, "its password was phished");
-	assert_int_equal(registry_check_credential(r, id, c.id, c.changed_us), ERR_DENIED);
+	assert_int_equal(check_login(r, id, c.id, c.changed_us), ERR_DENIED);
 	assert_int_equal(registry_restore_account(r, id), ERR_OK);
 	assert_int_equal(registry_find_account(r, "a@x", &a), ERR_OK);
 	assert_true(!a.disabled && a.contained_us == 0 && a.contained_reason[0] == 0);
-	assert_int_equal(registry_check_credential(r, id, c.id, c.changed_us), ERR_OK);
+	assert_int_equal(check_login(r, id, c.id, c.changed_us), ERR_OK);
 	assert_int_equal(registry_contain_account(r, 4711, "x"), ERR_NOTFOUND);
 	assert_int_equal(registry_restore_account(r, 4711), ERR_NOTFOUND);
 	registry_close(r);

@@ -1,5 +1,5 @@
 /*
- * Pure parts of postern-relay: messages as they go out, the order of mail exchangers, SCRAM.
+ * Pure parts of postern-relay: messages as they go out, original recipients, the order of mail exchangers, SCRAM.
  */
 #include "unit.h"
 
@@ -8,6 +8,7 @@
 
 #include "err.h"
 #include "mx.h"
+#include "original.h"
 #include "outgoing.h"
 #include "scram.h"
 
@@ -268,12 +269,61 @@ test_scram_refusals(void **state)
 	assert_int_equal(scram_verify(&s, "e=invalid-proof", 15), ERR_SYNTAX);
 }
 
+static void
+test_original(void **state)
+{
+	static const struct {
+		const char	*orcpt;
+		const char	*ascii, *utf8;	/* what becomes of it, NULL: it is left out */
+	} cases[] = {
+		{ "rfc822;a+2Bb@c", "rfc822;a+2Bb@c", "rfc822;a+2Bb@c" },
+		{ "utf-8;a\\x{FC}@c", "utf-8;a\\x{FC}@c", "utf-8;a\\x{FC}@c" },
+		{ "utf-8;\xc3\xbc@c", "utf-8;\\x{FC}@c", "utf-8;\xc3\xbc@c" },
+		{ "UTF-8;\xc2\x80\xdf\xbf", "UTF-8;\\x{80}\\x{7FF}", "UTF-8;\xc2\x80\xdf\xbf" },
+		{ "utf-8;\xe0\xa0\x80\xef\xbf\xbf", "utf-8;\\x{800}\\x{FFFF}", "utf-8;\xe0\xa0\x80\xef\xbf\xbf" },
+		{ "utf-8;\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", "utf-8;\\x{10000}\\x{10FFFF}", "utf-8;\xf0\x90\x80\x80\xf4\x8f\xbf\xbf" },
+		{ "rfc822;\xc3\xbc@c", NULL, NULL }, { "utf-8\xc3\xbc", NULL, NULL }, { "\xc3\xbc", NULL, NULL },
+		{ "utf-8;\xfc", NULL, NULL }, { "utf-8;\xc3", NULL, NULL }, { "utf-8;\xed\xa0\x80", NULL, NULL },
+		{ "utf-8;a b", NULL, NULL }, { "rfc822;a\r\nRSET", NULL, NULL }, { "rfc822;a\x7f", NULL, NULL }, { "utf-8;\xc3\xbc\t", NULL, NULL },
+	};
+	char to[IPC_ORCPT_MAX], cut[64], longest[IPC_ORCPT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		for (int utf8 = 0; utf8 < 2; utf8++) {
+			const char *expected = utf8 ? cases[i].utf8 : cases[i].ascii;
+
+			check_row(i, (original_put(to, cases[i].orcpt, utf8 != 0) == ERR_OK) == (expected != NULL));
+			check_row(i, expected == NULL || strcmp(to, expected) == 0);
+		}
+		/* Cut anywhere it is ASCII without blanks, or nothing. */
+		for (size_t n = 0; n < strlen(cases[i].orcpt); n++) {
+			memcpy(cut, cases[i].orcpt, n);
+			cut[n] = 0;
+			if (original_put(to, cut, false) == ERR_OK)
+				for (const char *c = to; *c != 0; c++)
+					check_row(i, *c > ' ' && *c < 0x7f);
+		}
+	}
+	/* 8 and 82 times 6 octets are exactly the longest; as UTF-8 there may be more characters. */
+	memcpy(longest, "utf-8;ab", 8);
+	for (size_t i = 0; i < 83; i++)
+		memcpy(longest + 8 + 2 * i, "\xc3\xbc", 3);
+	assert_int_equal(original_put(to, longest, false), ERR_TOOBIG);
+	assert_int_equal(original_put(to, longest, true), ERR_OK);
+	assert_string_equal(to, longest);
+	longest[8 + 2 * 82] = 0;
+	assert_int_equal(original_put(to, longest, false), ERR_OK);
+	assert_int_equal(strlen(to), 500);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_outgoing),
 		cmocka_unit_test(test_outgoing_noise),
+		cmocka_unit_test(test_original),
 		cmocka_unit_test(test_mx),
 		cmocka_unit_test(test_mx_shuffle),
 		cmocka_unit_test(test_scram),

@@ -2,6 +2,7 @@
  * postern-spool's control socket, and what it tells auth of the messages that wait: removal by an admin, several at once, bad frames,
  * too many connections, and the numbers after a restart.
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "lock.h"
 #include "message_queue.h"
 #include "spool_fixture.h"
+#include "state.h"
 #include "unit.h"
 #include "waiting.h"
 
@@ -65,16 +67,23 @@ connect_to(const struct fixture *f)
 }
 
 static void
-ask(int fd, const char *file)
+ask_for(int fd, enum queue_change change, const char *file)
 {
-	struct ipc_queue_change m = { .change = QUEUE_REMOVE, .n = 1 };
+	static struct ipc_queue_change m;
 	uint8_t data[IPC_TEXT_MAX + 16];
 	struct wire_out w;
 
+	m = (struct ipc_queue_change){ .change = change, .n = 1 };
 	snprintf(m.files[0], sizeof(m.files[0]), "%s", file);
 	wire_out_init(&w, data, sizeof(data));
 	ipc_put_queue_change(&w, &m);
 	assert_int_equal(ipc_send(fd, &w, NULL, 0, true), ERR_OK);
+}
+
+static void
+ask(int fd, const char *file)
+{
+	ask_for(fd, QUEUE_REMOVE, file);
 }
 
 static enum queue_verdict
@@ -273,23 +282,17 @@ scheduled(const struct fixture *f)
 static void
 test_bad_frame_behind_a_change(void **state)
 {
-	static struct ipc_queue_change m = { .change = QUEUE_REROUTE, .n = 1 };
 	struct fixture *f = *state;
-	uint8_t data[IPC_TEXT_MAX + 16];
 	struct found found;
-	struct wire_out w;
 	uint64_t n;
 	int fd;
 
 	submit(f, 8, 1);
 	found = look(f);
 	n = scheduled(f);
-	snprintf(m.files[0], sizeof(m.files[0]), "%s", found.file);
 	fd = connect_to(f);
 	assert_int_equal(kill(f->pid, SIGSTOP), 0);
-	wire_out_init(&w, data, sizeof(data));
-	ipc_put_queue_change(&w, &m);
-	assert_int_equal(ipc_send(fd, &w, NULL, 0, true), ERR_OK);
+	ask_for(fd, QUEUE_REROUTE, found.file);
 	assert_int_equal(send(fd, "\x07", 1, MSG_NOSIGNAL), 1);
 	assert_int_equal(kill(f->pid, SIGCONT), 0);
 	assert_true(is_closed(fd));
@@ -301,6 +304,83 @@ test_bad_frame_behind_a_change(void **state)
 	ask(fd, found.file);
 	assert_int_equal(answered(fd), QUEUE_DONE);
 	close(fd);
+}
+
+/* Whether a message stands in hold/. Its state says the same. */
+static bool
+is_held(const struct fixture *f, const char *file)
+{
+	struct spool_envelope e;
+	struct spool_dirs d;
+	struct state s;
+	bool held;
+	int fd;
+
+	assert_int_equal(spool_open(&d, f->spool), ERR_OK);
+	held = (fd = openat(d.fds[SPOOL_HOLD], file, O_RDONLY)) >= 0;
+	if (!held && (fd = openat(d.fds[SPOOL_CUR], file, O_RDONLY)) < 0)
+		fd = openat(d.fds[SPOOL_NEW], file, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(spool_read_envelope(fd, &e), ERR_OK);
+	assert_int_equal(state_read(&d, e.id, e.nrecipients, &s), ERR_OK);
+	assert_int_equal(s.hold != NULL, held);
+	spool_envelope_free(&e);
+	state_free(&s);
+	close(fd);
+	spool_close(&d);
+	return held;
+}
+
+/* Two admins at one message in the same instant: one of them is told so, or their changes follow each other. */
+static void
+test_two_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct found found;
+	int fds[2], busy = 0;
+	uint64_t others;
+
+	submit(f, 9, 1);
+	found = look(f);
+	others = scheduled(f) - 1;
+	fds[0] = connect_to(f);
+	fds[1] = connect_to(f);
+	for (int i = 0; i < 200; i++) {
+		const int hold = i % 2;		/* whose turn it is to hold it */
+		enum queue_verdict held, released;
+		bool was_held = is_held(f, found.file);
+
+		/* Both are heard in one round of the loop. */
+		assert_int_equal(kill(f->pid, SIGSTOP), 0);
+		ask_for(fds[hold], QUEUE_HOLD, found.file);
+		ask_for(fds[!hold], QUEUE_RELEASE, found.file);
+		assert_int_equal(kill(f->pid, SIGCONT), 0);
+		held = answered(fds[hold]);
+		released = answered(fds[!hold]);
+		assert_true(held == QUEUE_DONE || (held == QUEUE_BUSY && released != QUEUE_BUSY));
+		busy += held == QUEUE_BUSY || released == QUEUE_BUSY;
+		if (held == QUEUE_BUSY || released == QUEUE_BUSY)
+			assert_int_equal(is_held(f, found.file), held == QUEUE_DONE || (was_held && released != QUEUE_DONE));
+		assert_int_equal(scheduled(f), others + !is_held(f, found.file));
+	}
+	assert_true(busy > 0);
+	/* One admin's own follow each other, and what is held at the end is not looked for. */
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(kill(f->pid, SIGSTOP), 0);
+		ask_for(fds[0], QUEUE_HOLD, found.file);
+		ask_for(fds[0], QUEUE_RELEASE, found.file);
+		ask_for(fds[0], QUEUE_HOLD, found.file);
+		assert_int_equal(kill(f->pid, SIGCONT), 0);
+		for (int k = 0; k < 3; k++)
+			assert_int_equal(answered(fds[0]), QUEUE_DONE);
+		assert_true(is_held(f, found.file));
+		assert_int_equal(scheduled(f), others);
+	}
+	assert_false(fixture_log_has(f, "message.gone"));
+	ask(fds[0], found.file);
+	assert_int_equal(answered(fds[0]), QUEUE_DONE);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 /* Root and the spool's owner are heard, nobody else. */
@@ -406,7 +486,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_waiting), cmocka_unit_test(test_remove), cmocka_unit_test(test_bad_frames),
-		cmocka_unit_test(test_bad_frame_behind_a_change),
+		cmocka_unit_test(test_bad_frame_behind_a_change), cmocka_unit_test(test_two_at_once),
 		cmocka_unit_test(test_strangers), cmocka_unit_test(test_usage),
 	};
 

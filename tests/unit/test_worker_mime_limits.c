@@ -193,13 +193,97 @@ boundary_limit(void **state)
 		assert_int_equal(end(), MIME_MALFORMED);
 		assert_string_equal(m.reason, "a boundary is over 250 octets long");
 	}
-	/* White space behind a boundary, to the line's bound. */
-	for (size_t blanks = MIME_LINE_MAX - 6; blanks <= MIME_LINE_MAX - 4; blanks++) {
-		begin(0);
-		say("Content-Type: multipart/x; boundary=b\r\n\r\n--b");
-		repeat(" ", blanks);
+}
+
+#define BIN "Content-Type: application/x\r\n"
+
+/* Around the length at which a line is judged before its end, and far beyond. */
+static const size_t paddings[] = { 1, 990, 991, 992, 993, 994, 995, 996, 997, 998, 999, 1000, 2000, 4093, 100000 };
+
+/* White space behind a delimiter, however much (RFC 2046, 5.1.1): a mail program that reads on finds the part behind it. */
+static void
+padded_delimiters(void **state)
+{
+	static const char *const ends[] = { "\r\n", "\n", "\t \r\n" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(paddings); i++) {
+		for (size_t j = 0; j < COUNT(ends); j++) {
+			/* Behind a preamble, a text, an attachment, a header without a body. */
+			begin(UINT64_MAX);
+			say("Content-Type: multipart/x; boundary=b\r\n\r\npreamble\r\n--b");
+			repeat(" ", paddings[i]);
+			say(ends[j]);
+			say("\r\ntext\r\n--b");
+			repeat("\t", paddings[i]);
+			say(ends[j]);
+			say(BIN "\r\n333\r\n--b");
+			repeat(" \t", paddings[i]);
+			say(ends[j]);
+			say(BIN "--b");
+			repeat(" ", paddings[i]);
+			say(ends[j]);
+			say(BIN "\r\n55555\r\n--b--");
+			repeat(" ", paddings[i]);
+			say(ends[j]);
+			say("epilogue\r\n");
+			check_row(i, end() == MIME_OK);
+			check_row(i, m.attachments == 3);
+			check_row(i, m.total == 8);
+		}
+		/* As the body's first line, right behind the field that names it; and as the message's last, without an end. */
+		begin(UINT64_MAX);
+		say("Content-Type: multipart/x; boundary=b\r\n--b");
+		repeat(" ", paddings[i]);
+		say("\r\n" BIN "\r\n333\r\n--b--");
+		repeat(" ", paddings[i]);
+		check_row(i, end() == MIME_OK);
+		check_row(i, m.attachments == 1 && m.total == 3);
+		/* The padding is no part's: an attachment of exactly the limit passes. */
+		begin(3);
+		say("Content-Type: multipart/x; boundary=b\r\n\r\n--b\r\n" BIN "\r\n333\r\n--b--");
+		repeat(" ", paddings[i]);
 		say("\r\n");
-		assert_int_equal(end(), blanks + 5 <= MIME_LINE_MAX ? MIME_OK : MIME_MALFORMED);
+		check_row(i, end() == MIME_OK);
+	}
+}
+
+/* Something else behind the white space: no delimiter, and nothing of the line is lost. */
+static void
+padded_lines(void **state)
+{
+	static const struct { const char *encoding; bool counts_blanks; size_t rest; } rows[] = {
+		{ "8bit", true, 4 + 2 }, { "quoted-printable", true, 4 + 2 }, { "base64", false, 3 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		for (size_t j = 0; j < COUNT(paddings); j++) {
+			begin(UINT64_MAX);
+			say("Content-Type: multipart/x; boundary=QUJD\r\n\r\n--QUJD\r\n" BIN "Content-Transfer-Encoding: ");
+			say(rows[i].encoding);
+			say("\r\n\r\n--QUJD");
+			repeat(" ", paddings[j]);
+			say("QUJD\r\n\r\n--QUJD--\r\n");
+			check_row(i, end() == MIME_OK);
+			check_row(j, m.attachments == 1);
+			check_row(j, m.total == (rows[i].counts_blanks ? 6 + paddings[j] + rows[i].rest : 6));
+		}
+	}
+	for (size_t j = 0; j < COUNT(paddings); j++) {
+		/* In a header: the line is the body's first. */
+		begin(UINT64_MAX);
+		say("Content-Type: multipart/x; boundary=b\r\n\r\n--b\r\n" BIN "--b");
+		repeat(" ", paddings[j]);
+		say("x\r\n\r\n--b--\r\n");
+		check_row(j, end() == MIME_OK);
+		check_row(j, m.attachments == 1 && m.total == 3 + paddings[j] + 3);
+		/* A field with such a name, as before. */
+		begin(UINT64_MAX);
+		say("Content-Type: multipart/x; boundary=b\r\n\r\n--b\r\n" BIN "--b");
+		repeat(" ", paddings[j]);
+		say(": y\r\n\r\n333\r\n--b--\r\n");
+		check_row(j, end() == (3 + paddings[j] < MIME_LINE_MAX ? MIME_OK : MIME_MALFORMED));
 	}
 }
 
@@ -341,7 +425,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attachment_limit), cmocka_unit_test(depth_limit), cmocka_unit_test(header_limit),
-		cmocka_unit_test(boundary_limit), cmocka_unit_test(long_names_of_fields), cmocka_unit_test(long_values),
+		cmocka_unit_test(boundary_limit), cmocka_unit_test(padded_delimiters), cmocka_unit_test(padded_lines),
+		cmocka_unit_test(long_names_of_fields), cmocka_unit_test(long_values),
 		cmocka_unit_test(work_is_linear), cmocka_unit_test(empty_parts_by_the_hundred_thousand),
 		cmocka_unit_test(endless_messages_are_cut_short),
 	};

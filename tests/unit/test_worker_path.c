@@ -122,6 +122,32 @@ values_are_kept(void **state)
 	assert_string_equal(r.orcpt, "rfc822;q@r");
 }
 
+/* RFC 6533, 3: an original recipient in UTF-8 as it is, where the transaction has SMTPUTF8. */
+static void
+utf8_original_recipient(void **state)
+{
+	static const struct {
+		const char	*argument;
+		bool		 smtputf8;
+		enum path_error	 error;
+	} rows[] = {
+		{ "TO:<a@b> ORCPT=utf-8;\xc3\xa4@b", true, PATH_OK }, { "TO:<a@b> ORCPT=UTF-8;\xc3\xa4@b", true, PATH_OK },
+		{ "TO:<a@b> ORCPT=utf-8;\xc3\xa4@b", false, PATH_SYNTAX }, { "TO:<a@b> ORCPT=rfc822;\xc3\xa4@b", true, PATH_SYNTAX },
+		{ "TO:<a@b> ORCPT=utf-8;\xe4@b", true, PATH_SYNTAX }, { "TO:<a@b> ORCPT=utf-8;\x7f@b", true, PATH_SYNTAX },
+		{ "TO:<a@b> ORCPT=utf-8;\\x{E4}@b", false, PATH_OK }, { "TO:<a@b> ORCPT=utf-8;a+2Bb@b", true, PATH_OK },
+		{ "TO:<a@b> ORCPT=utf-8;", true, PATH_SYNTAX }, { "TO:<a@b> ORCPT=utf-\xc3\xa4;a@b", true, PATH_SYNTAX },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ipc_recipient r;
+		enum path_error e = path_parse_rcpt((const uint8_t *)rows[i].argument, strlen(rows[i].argument), "h", rows[i].smtputf8, &r);
+
+		if (e != rows[i].error)
+			fail_msg("RCPT %s: %d, not %d", rows[i].argument, (int)e, (int)rows[i].error);
+	}
+}
+
 /* Each good argument cut anywhere must be judged without touching what is behind the cut (the sanitizer build watches). */
 static void
 every_cut_is_safe(void **state)
@@ -147,6 +173,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mail_cases), cmocka_unit_test(rcpt_cases), cmocka_unit_test(values_are_kept),
+		cmocka_unit_test(utf8_original_recipient),
 		cmocka_unit_test(every_cut_is_safe),
 	};
 
